@@ -1,0 +1,7 @@
+//! What the SASL mechanisms say, whatever protocol carries it.
+//!
+//! [`server`] reads what devices send (PLAIN, LOGIN); [`bearer`] writes what the exchange wants
+//! (XOAUTH2, OAUTHBEARER).
+
+pub mod bearer;
+pub mod server;

@@ -1,0 +1,2 @@
+//! The daemon and command `portreeve`.
+fn main() {}
