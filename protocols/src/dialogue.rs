@@ -61,6 +61,15 @@ pub enum Channel {
     },
 }
 
+/// How TLS comes about on the connection to the exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamTls {
+    /// TLS was up before the first byte of the dialogue.
+    Implicit,
+    /// The dialogue asks for TLS; nothing secret goes out before.
+    StartTls,
+}
+
 impl Channel {
     /// Whether a password may be taken on this channel.
     pub fn takes_login(self) -> bool {

@@ -1,0 +1,189 @@
+//! Replies: a code and one or more lines (RFC 5321 section 4.2).
+//!
+//! What a reply means is not decided here, see [`class`](super::class).
+
+use std::fmt::Write as _;
+
+use crate::line::{LineBuffer, TooLong};
+
+/// A reply of an SMTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Three digits, the first of them 2 to 5.
+    pub code: u16,
+    /// The text of each line without the code; never empty. An enhanced code stays in the text.
+    pub lines: Vec<String>,
+}
+
+/// A line of text towards a device: 512 octets (RFC 5321 section 4.5.3.1.5) less code and line end.
+const TEXT_OCTETS: usize = 506;
+/// Enough for every cause a server names; a log line stays readable.
+const WORDS_CHARS: usize = 500;
+
+impl Reply {
+    /// A reply of one line.
+    pub fn new(code: u16, text: &str) -> Self {
+        Self {
+            code,
+            lines: vec![text.to_owned()],
+        }
+    }
+
+    /// The enhanced status code (RFC 3463) at the start of the text.
+    pub fn enhanced(&self) -> Option<(u8, u16, u16)> {
+        split_enhanced(self.lines.first()?).map(|(code, _)| code)
+    }
+
+    /// Whether the command was done, or may go on (354).
+    pub fn is_positive(&self) -> bool {
+        (200..400).contains(&self.code)
+    }
+
+    /// Whether the same command may succeed later.
+    pub fn is_temporary(&self) -> bool {
+        (400..500).contains(&self.code)
+    }
+
+    /// Whether the same command will never succeed.
+    pub fn is_permanent(&self) -> bool {
+        (500..600).contains(&self.code)
+    }
+
+    /// The whole reply on one line, for logs: the enhanced code is said once, and control
+    /// characters are gone.
+    pub fn words(&self) -> String {
+        let mut words = self.code.to_string();
+        for (i, line) in self.lines.iter().enumerate() {
+            let line = match split_enhanced(line) {
+                Some((_, rest)) if i > 0 => rest,
+                _ => line,
+            };
+            if !line.trim().is_empty() {
+                let _ = write!(words, " {}", line.trim());
+            }
+        }
+        words
+            .chars()
+            .map(|c| if c.is_control() { '?' } else { c })
+            .take(WORDS_CHARS)
+            .collect()
+    }
+
+    /// The reply as it goes to a device. Nothing in the text can end a line early: everything but
+    /// printable ASCII becomes `?`, and an overlong line is cut.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let last = self.lines.len().saturating_sub(1);
+        for (i, line) in self.lines.iter().enumerate() {
+            out.extend_from_slice(self.code.to_string().as_bytes());
+            out.push(if i == last { b' ' } else { b'-' });
+            out.extend(line.chars().take(TEXT_OCTETS).map(|c| {
+                if c == ' ' || c.is_ascii_graphic() {
+                    c as u8
+                } else {
+                    b'?'
+                }
+            }));
+            out.extend_from_slice(b"\r\n");
+        }
+        out
+    }
+}
+
+/// The enhanced code at the start of a line, and the text behind it.
+fn split_enhanced(line: &str) -> Option<((u8, u16, u16), &str)> {
+    let line = line.trim_start();
+    let (code, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let mut parts = code.split('.').map(|part| {
+        (part.len() <= 3 && part.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| part.parse::<u16>().ok())
+            .flatten()
+    });
+    let (class, subject, detail) = (parts.next()??, parts.next()??, parts.next()??);
+    let class = u8::try_from(class)
+        .ok()
+        .filter(|class| [2, 4, 5].contains(class))?;
+    parts
+        .next()
+        .is_none()
+        .then_some(((class, subject, detail), rest))
+}
+
+/// A server's reply breaks the protocol or a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadReply {
+    /// A line that does not begin with a code.
+    #[error("the server said something that is no SMTP reply")]
+    NotAReply,
+    /// A reply whose lines have different codes.
+    #[error("the server sent a reply with different codes on its lines")]
+    MixedCodes,
+    /// See [`LINE_OCTETS`].
+    #[error("the server sent a reply line without end")]
+    LineTooLong,
+    /// See [`REPLY_LINES`].
+    #[error("the server sent a reply without end")]
+    TooManyLines,
+}
+
+/// The longest reply line taken: four times what RFC 5321 allows, because servers add host names
+/// and links.
+pub const LINE_OCTETS: usize = 2048;
+/// The most lines in one reply; the longest EHLO replies have about twenty.
+pub const REPLY_LINES: usize = 128;
+
+/// Takes replies out of a buffer, however many lines they have.
+#[derive(Debug, Default)]
+pub struct ReplyReader {
+    partial: Option<Reply>,
+}
+
+impl ReplyReader {
+    /// A reader between two replies.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next whole reply, or `None` if more bytes are needed.
+    ///
+    /// Lenient where servers differ: a line may be the bare code, and no enhanced code is needed.
+    /// After an error the stream cannot be read any further.
+    pub fn take(&mut self, input: &mut LineBuffer) -> Result<Option<Reply>, BadReply> {
+        while let Some(line) = input
+            .take_line(LINE_OCTETS)
+            .map_err(|TooLong| BadReply::LineTooLong)?
+        {
+            let (code, last, text) = split_line(&line).ok_or(BadReply::NotAReply)?;
+            let reply = self.partial.get_or_insert_with(|| Reply {
+                code,
+                lines: Vec::new(),
+            });
+            if reply.code != code {
+                return Err(BadReply::MixedCodes);
+            }
+            if reply.lines.len() == REPLY_LINES {
+                return Err(BadReply::TooManyLines);
+            }
+            reply.lines.push(text);
+            if last {
+                return Ok(self.partial.take());
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn split_line(line: &[u8]) -> Option<(u16, bool, String)> {
+    let (code, rest) = line.split_at_checked(3)?;
+    if !(b'2'..=b'5').contains(&code[0]) || !code.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let code = code.iter().fold(0, |n, b| n * 10 + u16::from(b - b'0'));
+    let (last, text) = match rest.split_first() {
+        None => (true, rest),
+        Some((b' ' | b'\t', text)) => (true, text),
+        Some((b'-', text)) => (false, text),
+        Some(_) => return None,
+    };
+    Some((code, last, String::from_utf8_lossy(text).into_owned()))
+}
