@@ -1,0 +1,38 @@
+//! The steps from one schema version to the next, built into the program.
+//!
+//! A step that was released is never edited: the database remembers its checksum.
+
+use std::borrow::Cow;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AnyConnection, SqlSafeStr};
+
+use crate::OpenError;
+
+const SQLITE: &[(i64, &str, &str)] = &[(
+    1,
+    "first",
+    include_str!("../migrations/sqlite/0001_first.sql"),
+)];
+
+/// Brings the schema up to this program's version; each step is one transaction.
+pub(crate) async fn run(connection: &mut AnyConnection) -> Result<(), OpenError> {
+    let newest = SQLITE.last().map_or(0, |step| step.0);
+    migrator(SQLITE)
+        .run(connection)
+        .await
+        .map_err(|error| OpenError::from_migration(error, newest))
+}
+
+fn migrator(steps: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let steps = steps.iter().map(|&(version, name, sql)| {
+        Migration::new(
+            version,
+            Cow::Borrowed(name),
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            false,
+        )
+    });
+    Migrator::with_migrations(steps.collect())
+}
