@@ -1,5 +1,7 @@
 //! Bounded framing of lines.
 
+use zeroize::Zeroize;
+
 /// Bytes from a peer, taken out line by line.
 #[derive(Debug, Default)]
 pub struct LineBuffer {
@@ -87,10 +89,11 @@ impl LineBuffer {
         self.scanned = 0;
     }
 
-    /// Takes everything not taken yet.
+    /// Takes everything not taken yet. What was taken before (passwords) is wiped.
     pub fn into_rest(mut self) -> Vec<u8> {
-        self.bytes.drain(..self.start);
-        self.bytes
+        let rest = self.peek().to_vec();
+        self.bytes.zeroize();
+        rest
     }
 }
 

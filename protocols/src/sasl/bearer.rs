@@ -56,6 +56,18 @@ impl Bearer {
         });
         Zeroizing::new(STANDARD.encode(plain.as_bytes()))
     }
+
+    /// The server's words without our token in them, should it send it back.
+    pub fn scrub(&self, words: &str) -> String {
+        if self.token.expose_secret().is_empty() {
+            return words.to_owned();
+        }
+        let mut clean = words.replace(self.token.expose_secret(), "<credentials>");
+        for mechanism in [Mechanism::Xoauth2, Mechanism::Oauthbearer] {
+            clean = clean.replace(self.response(mechanism).as_str(), "<credentials>");
+        }
+        clean
+    }
 }
 
 impl Mechanism {
@@ -105,6 +117,16 @@ mod tests {
         assert_eq!(
             *bearer.response(Mechanism::Xoauth2),
             "dXNlcj10ZXN0QGNvbnRvc28ub25taWNyb3NvZnQuY29tAWF1dGg9QmVhcmVyIEV3QkFBbDNCQUFVRkZwVUFvN0ozVmUwYmpMQldaV0NjbFJDM0VvQUEBAQ==",
+        );
+    }
+
+    #[test]
+    fn a_token_that_comes_back_is_not_repeated() {
+        let bearer = Bearer::new("a@b", "s3cr3t".into(), "h", 1).unwrap();
+        let response = bearer.response(Mechanism::Xoauth2);
+        assert_eq!(
+            bearer.scrub(&format!("BAD s3cr3t {}", *response)),
+            "BAD <credentials> <credentials>"
         );
     }
 
