@@ -17,6 +17,8 @@ pub struct Mailbox {
     pub address: String,
     /// The grant that opens it.
     pub grant: GrantId,
+    /// The provider of that grant, which says where the mail is.
+    pub provider: String,
     /// When it was added.
     pub created_at: Millis,
 }
@@ -39,10 +41,19 @@ pub struct Removed {
     pub grant_removed: bool,
 }
 
+macro_rules! mailboxes {
+    ($which:literal) => {
+        concat!(
+            "SELECT *, (SELECT provider FROM grant_ WHERE id = grant_id) AS provider FROM mailbox ",
+            $which
+        )
+    };
+}
+
 impl Store {
     /// All mailboxes, by address.
     pub async fn mailboxes(&self) -> Result<Vec<Mailbox>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM mailbox ORDER BY address_key")
+        let rows = sqlx::query(mailboxes!("ORDER BY address_key"))
             .fetch_all(self.reader())
             .await?;
         rows.iter().map(read).collect()
@@ -50,7 +61,7 @@ impl Store {
 
     /// One mailbox.
     pub async fn mailbox(&self, id: &MailboxId) -> Result<Option<Mailbox>, StoreError> {
-        let row = sqlx::query("SELECT * FROM mailbox WHERE id = $1")
+        let row = sqlx::query(mailboxes!("WHERE id = $1"))
             .bind(id.as_str())
             .fetch_optional(self.reader())
             .await?;
@@ -59,7 +70,7 @@ impl Store {
 
     /// The mailbox with this address, without regard to case.
     pub async fn mailbox_by_address(&self, address: &str) -> Result<Option<Mailbox>, StoreError> {
-        let row = sqlx::query("SELECT * FROM mailbox WHERE address_key = $1")
+        let row = sqlx::query(mailboxes!("WHERE address_key = $1"))
             .bind(fold_case(address))
             .fetch_optional(self.reader())
             .await?;
@@ -79,7 +90,8 @@ impl Store {
         };
         let row = sqlx::query(sql(
             "INSERT INTO mailbox (id, address, address_key, grant_id, created_at)
-             VALUES ($1, $2, $3, $4, {now}) RETURNING *",
+             VALUES ($1, $2, $3, $4, {now})
+             RETURNING *, (SELECT provider FROM grant_ WHERE id = grant_id) AS provider",
         ))
         .bind(MailboxId::random().as_str())
         .bind(address)
@@ -95,7 +107,10 @@ impl Store {
     /// Removes a mailbox, its bindings, and its grant if no other mailbox uses it.
     pub async fn remove_mailbox(&self, id: &MailboxId) -> Result<Removed, StoreError> {
         let mut write = self.write().await?;
-        let row = sqlx::query("DELETE FROM mailbox WHERE id = $1 RETURNING *")
+        let row = sqlx::query(
+            "DELETE FROM mailbox WHERE id = $1
+             RETURNING *, (SELECT provider FROM grant_ WHERE id = grant_id) AS provider",
+        )
             .bind(id.as_str())
             .fetch_optional(&mut *write)
             .await?
@@ -115,6 +130,7 @@ fn read(row: &AnyRow) -> Result<Mailbox, StoreError> {
         id: column::<&str>(row, "id")?.into(),
         address: column(row, "address")?,
         grant: column::<&str>(row, "grant_id")?.into(),
+        provider: column(row, "provider")?,
         created_at: column(row, "created_at")?,
     })
 }
