@@ -1,12 +1,12 @@
 //! What ops can see: log lines.
 //!
-//! [`init`] sets up tracing once; [`SessionSummary`] and [`MessageSummary`] are the one line that
-//! each session and each message gets. Field names are documented in `docs/LOGGING.md`.
+//! [`log::start`] sets up tracing once; [`SessionSummary`] and [`MessageSummary`] are the one line
+//! that each session and each message gets. Field names are documented in `docs/LOGGING.md`.
 
-mod init;
+pub(crate) mod log;
 mod summary;
 
 pub(crate) use self::{
-    init::{LogLevel, init},
+    log::Logging,
     summary::{MessageSummary, SessionSummary},
 };

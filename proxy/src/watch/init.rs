@@ -35,6 +35,5 @@ impl LogLevel {
 }
 
 fn filter(log: &Log) -> EnvFilter {
-    EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("warn,portreeve={0},portreeve_auth={0},portreeve_state={0}", log.level)))
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&log.level))
 }

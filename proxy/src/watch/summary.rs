@@ -1,21 +1,19 @@
 //! One line per session and one per message.
+//!
+//! Session id, listener, protocol and peer are not repeated here: they stand in the session's span,
+//! which every line of a session carries.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use portreeve_auth::{Admitted, Protocol};
+use tokio::time::Instant;
 
-use crate::door::{Connection, SessionId};
+use crate::door::Connection;
 
 /// What is told of a session when it has ended.
 pub(crate) struct SessionSummary {
-    session: SessionId,
     protocol: Protocol,
-    listener: String,
-    peer: SocketAddr,
-    started: Instant,
+    since: Instant,
     device: Option<String>,
     mailbox: Option<String>,
     messages: u32,
@@ -27,11 +25,8 @@ impl SessionSummary {
     /// The summary of a session that begins now.
     pub(crate) fn new(connection: &Connection) -> Self {
         Self {
-            session: connection.session.clone(),
             protocol: connection.listener.protocol,
-            listener: connection.listener.name.clone(),
-            peer: connection.peer,
-            started: Instant::now(),
+            since: connection.since,
             device: None,
             mailbox: None,
             messages: 0,
@@ -61,16 +56,12 @@ impl SessionSummary {
     pub(crate) fn log(self, result: &str) {
         tracing::info!(
             target: "portreeve::session",
-            session = %self.session,
-            protocol = %self.protocol,
-            listener = self.listener,
-            peer = %self.peer,
             device = self.device,
             mailbox = self.mailbox,
             messages = (self.protocol == Protocol::Smtp).then_some(self.messages),
             octets_up = self.octets_up,
             octets_down = self.octets_down,
-            duration_ms = milliseconds(self.started.elapsed()),
+            duration_ms = milliseconds(self.since.elapsed()),
             result,
             "session ended",
         );
@@ -79,7 +70,6 @@ impl SessionSummary {
 
 /// What is told of a message when the exchange has answered, or nobody will.
 pub(crate) struct MessageSummary<'a> {
-    pub(crate) session: &'a SessionId,
     pub(crate) device: &'a str,
     pub(crate) mailbox: &'a str,
     /// The envelope sender, `<>` if there is none.
@@ -105,7 +95,6 @@ impl MessageSummary<'_> {
     pub(crate) fn log(&self) {
         tracing::info!(
             target: "portreeve::message",
-            session = %self.session,
             device = self.device,
             mailbox = self.mailbox,
             sender = self.sender,
