@@ -42,6 +42,9 @@ pub enum StoreError {
     /// The disk or the file system failed.
     #[error("the disk failed while the database was in use: {0}")]
     Disk(String),
+    /// The store was closed; the program is ending.
+    #[error("the store is closed: the program is stopping")]
+    Closed,
     /// Anything else the database says; our fault.
     #[error("the database refused a statement: {0}")]
     Database(String),
@@ -71,6 +74,7 @@ impl From<sqlx::Error> for StoreError {
                 database.message(),
             ),
             sqlx::Error::PoolTimedOut => Self::Busy,
+            sqlx::Error::PoolClosed => Self::Closed,
             sqlx::Error::Io(io) => Self::Disk(io.to_string()),
             sqlx::Error::ColumnDecode { index, .. } => {
                 Self::Corrupt(format!("column {index} holds a value of another type"))

@@ -3,6 +3,7 @@
 //! A grant may serve several mailboxes (a delegate, a shared mailbox). It goes with the last one.
 
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AnyExecutor};
 
 use crate::grant::{delete_unused, insert as insert_grant};
 use crate::sql::{column, fold_case, sql};
@@ -41,10 +42,12 @@ pub struct Removed {
     pub grant_removed: bool,
 }
 
+/// Mailboxes with the provider of their grant.
 macro_rules! mailboxes {
     ($which:literal) => {
         concat!(
-            "SELECT *, (SELECT provider FROM grant_ WHERE id = grant_id) AS provider FROM mailbox ",
+            "SELECT mailbox.*, grant_.provider
+               FROM mailbox JOIN grant_ ON grant_.id = mailbox.grant_id ",
             $which
         )
     };
@@ -53,7 +56,7 @@ macro_rules! mailboxes {
 impl Store {
     /// All mailboxes, by address.
     pub async fn mailboxes(&self) -> Result<Vec<Mailbox>, StoreError> {
-        let rows = sqlx::query(mailboxes!("ORDER BY address_key"))
+        let rows = sqlx::query(mailboxes!("ORDER BY mailbox.address_key"))
             .fetch_all(self.reader())
             .await?;
         rows.iter().map(read).collect()
@@ -61,16 +64,12 @@ impl Store {
 
     /// One mailbox.
     pub async fn mailbox(&self, id: &MailboxId) -> Result<Option<Mailbox>, StoreError> {
-        let row = sqlx::query(mailboxes!("WHERE id = $1"))
-            .bind(id.as_str())
-            .fetch_optional(self.reader())
-            .await?;
-        row.as_ref().map(read).transpose()
+        find(self.reader(), id).await
     }
 
     /// The mailbox with this address, without regard to case.
     pub async fn mailbox_by_address(&self, address: &str) -> Result<Option<Mailbox>, StoreError> {
-        let row = sqlx::query(mailboxes!("WHERE address_key = $1"))
+        let row = sqlx::query(mailboxes!("WHERE mailbox.address_key = $1"))
             .bind(fold_case(address))
             .fetch_optional(self.reader())
             .await?;
@@ -83,45 +82,81 @@ impl Store {
         address: &str,
         grant: &GrantFor,
     ) -> Result<Mailbox, StoreError> {
+        let id = MailboxId::random();
         let mut write = self.write().await?;
-        let grant = match grant {
-            GrantFor::New(grant) => insert_grant(&mut write, grant).await?,
-            GrantFor::Shared(grant) => grant.clone(),
-        };
-        let row = sqlx::query(sql(
+        let grant = grant_for(&mut write, grant).await?;
+        sqlx::query(sql(
             "INSERT INTO mailbox (id, address, address_key, grant_id, created_at)
-             VALUES ($1, $2, $3, $4, {now})
-             RETURNING *, (SELECT provider FROM grant_ WHERE id = grant_id) AS provider",
+             VALUES ($1, $2, $3, $4, {now})",
         ))
-        .bind(MailboxId::random().as_str())
+        .bind(id.as_str())
         .bind(address)
         .bind(fold_case(address))
         .bind(grant.as_str())
-        .fetch_one(&mut *write)
+        .execute(&mut *write)
         .await
         .map_err(|error| StoreError::from_insert(error, "this mailbox", "the grant"))?;
+        let mailbox = find(&mut *write, &id).await?.ok_or(NO_MAILBOX)?;
         write.commit().await?;
-        read(&row)
+        Ok(mailbox)
+    }
+
+    /// Gives a mailbox another grant, because somebody else shall sign in for it. Its bindings
+    /// stay; the grant it had goes if no other mailbox uses it.
+    pub async fn move_mailbox(
+        &self,
+        id: &MailboxId,
+        grant: &GrantFor,
+    ) -> Result<Mailbox, StoreError> {
+        let mut write = self.write().await?;
+        let before = find(&mut *write, id).await?.ok_or(NO_MAILBOX)?;
+        let grant = grant_for(&mut write, grant).await?;
+        sqlx::query("UPDATE mailbox SET grant_id = $2 WHERE id = $1")
+            .bind(id.as_str())
+            .bind(grant.as_str())
+            .execute(&mut *write)
+            .await
+            .map_err(|error| StoreError::from_insert(error, "this mailbox", "the grant"))?;
+        delete_unused(&mut write, &before.grant).await?;
+        let after = find(&mut *write, id).await?.ok_or(NO_MAILBOX)?;
+        write.commit().await?;
+        Ok(after)
     }
 
     /// Removes a mailbox, its bindings, and its grant if no other mailbox uses it.
     pub async fn remove_mailbox(&self, id: &MailboxId) -> Result<Removed, StoreError> {
         let mut write = self.write().await?;
-        let row = sqlx::query(
-            "DELETE FROM mailbox WHERE id = $1
-             RETURNING *, (SELECT provider FROM grant_ WHERE id = grant_id) AS provider",
-        )
+        let mailbox = find(&mut *write, id).await?.ok_or(NO_MAILBOX)?;
+        sqlx::query("DELETE FROM mailbox WHERE id = $1")
             .bind(id.as_str())
-            .fetch_optional(&mut *write)
-            .await?
-            .ok_or(StoreError::NotFound("the mailbox"))?;
-        let mailbox = read(&row)?;
+            .execute(&mut *write)
+            .await?;
         let grant_removed = delete_unused(&mut write, &mailbox.grant).await?;
         write.commit().await?;
         Ok(Removed {
             mailbox,
             grant_removed,
         })
+    }
+}
+
+const NO_MAILBOX: StoreError = StoreError::NotFound("the mailbox");
+
+async fn find<'e>(
+    database: impl AnyExecutor<'e>,
+    id: &MailboxId,
+) -> Result<Option<Mailbox>, StoreError> {
+    let row = sqlx::query(mailboxes!("WHERE mailbox.id = $1"))
+        .bind(id.as_str())
+        .fetch_optional(database)
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+async fn grant_for(write: &mut AnyConnection, grant: &GrantFor) -> Result<GrantId, StoreError> {
+    match grant {
+        GrantFor::New(grant) => insert_grant(write, grant).await,
+        GrantFor::Shared(grant) => Ok(grant.clone()),
     }
 }
 

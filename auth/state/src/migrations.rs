@@ -17,11 +17,15 @@ const SQLITE: &[(i64, &str, &str)] = &[(
 
 /// Brings the schema up to this program's version; each step is one transaction.
 pub(crate) async fn run(connection: &mut AnyConnection) -> Result<(), OpenError> {
-    let newest = SQLITE.last().map_or(0, |step| step.0);
     migrator(SQLITE)
         .run(connection)
         .await
-        .map_err(|error| OpenError::from_migration(error, newest))
+        .map_err(|error| OpenError::from_migration(error, newest()))
+}
+
+/// The newest version that this program knows.
+pub(crate) fn newest() -> i64 {
+    SQLITE.last().map_or(0, |step| step.0)
 }
 
 fn migrator(steps: &[(i64, &'static str, &'static str)]) -> Migrator {

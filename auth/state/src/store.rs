@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Row, Transaction};
@@ -19,6 +20,8 @@ use crate::{OpenError, StoreError, migrations};
 const DATABASE_FILE: &str = "portreeve.db";
 /// Reads are rare and short: start, command line, pages.
 const READERS: u32 = 4;
+/// How long a caller waits for its turn before it hears that the database is busy.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Every connection. The folder is locked, so only a foreign tool can make us wait.
 const SETUP: &str =
     "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;";
@@ -47,12 +50,10 @@ impl Store {
         let folder = Folder::lock(folder)?;
         let database = folder.private_file(DATABASE_FILE)?;
         let options = connect_options(&database)?;
-        let writer = open_writer(options.clone()).await?;
-        let vault = open_vault(&writer, key, &folder).await?;
-        let readers = open_readers(options);
+        let vault = prepare(&options, key, &folder).await?;
         Ok(Self(Arc::new(Inner {
-            writer,
-            readers,
+            writer: writer(options.clone()),
+            readers: readers(options),
             vault,
             _folder: folder,
         })))
@@ -113,24 +114,35 @@ fn encode(path: &str) -> String {
     url
 }
 
-async fn open_writer(options: AnyConnectOptions) -> Result<AnyPool, OpenError> {
-    let pool = AnyPoolOptions::new()
+/// What a start does, on a connection of its own: a pool would try again instead of saying why.
+async fn prepare(
+    options: &AnyConnectOptions,
+    key: &KeySource,
+    folder: &Folder,
+) -> Result<Vault, OpenError> {
+    let mut connection = options.connect().await?;
+    connection.execute(SETUP).await?;
+    connection.execute(WRITE_AHEAD).await?;
+    migrations::run(&mut connection).await?;
+    let vault = open_vault(&mut connection, key, folder).await?;
+    connection.close().await?;
+    Ok(vault)
+}
+
+fn writer(options: AnyConnectOptions) -> AnyPool {
+    AnyPoolOptions::new()
         .max_connections(1)
-        .min_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
+        .acquire_timeout(PATIENCE)
         .after_connect(|connection, _| {
             Box::pin(async move {
                 connection.execute(SETUP).await?;
-                connection.execute(WRITE_AHEAD).await?;
                 Ok(())
             })
         })
         .after_release(|connection, _| Box::pin(is_clean(connection)))
-        .connect_with(options)
-        .await?;
-    migrations::run(&mut *pool.acquire().await?).await?;
-    Ok(pool)
+        .connect_lazy_with(options)
 }
 
 /// A full disk makes SQLite roll back by itself, and the driver keeps believing in its
@@ -141,9 +153,10 @@ async fn is_clean(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
     Ok(!connection.is_in_transaction())
 }
 
-fn open_readers(options: AnyConnectOptions) -> AnyPool {
+fn readers(options: AnyConnectOptions) -> AnyPool {
     AnyPoolOptions::new()
         .max_connections(READERS)
+        .acquire_timeout(PATIENCE)
         .after_connect(|connection, _| {
             Box::pin(async move {
                 connection.execute(SETUP).await?;
@@ -156,11 +169,11 @@ fn open_readers(options: AnyConnectOptions) -> AnyPool {
 
 /// Loads the master key and holds it against the check value; a new store gets its first.
 async fn open_vault(
-    writer: &AnyPool,
+    connection: &mut AnyConnection,
     source: &KeySource,
     folder: &Folder,
 ) -> Result<Vault, OpenError> {
-    let mut write = writer.begin_with(BEGIN_WRITE).await?;
+    let mut write = connection.begin_with(BEGIN_WRITE).await?;
     let row = sqlx::query("SELECT key_id, check_value FROM vault")
         .fetch_optional(&mut *write)
         .await?;

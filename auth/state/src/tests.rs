@@ -1,10 +1,14 @@
 //! The store as a whole, on real files.
 
 mod flow;
+mod golden;
+mod opening;
+mod secrecy;
+mod tokens;
 
 use std::path::Path;
 
-use secrecy::{ExposeSecret, SecretString};
+use ::secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 
 use crate::{GrantFor, KeySource, Mailbox, NewGrant, OpenError, Store};

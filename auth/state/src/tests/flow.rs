@@ -1,5 +1,7 @@
 //! What the rest of the program does with the store, step by step.
 
+use std::slice::from_ref;
+
 use super::*;
 use crate::*;
 
@@ -51,6 +53,32 @@ async fn a_shared_grant_goes_with_its_last_mailbox() {
 }
 
 #[tokio::test]
+async fn a_mailbox_moves_to_another_grant_and_keeps_its_devices() {
+    let folder = folder();
+    let store = open(folder.path()).await.unwrap();
+    let (a, b) = (mailbox(&store, "a@x").await, mailbox(&store, "b@x").await);
+    let new = new_device("scanner", Password::None);
+    store.add_device(&new, from_ref(&a.id)).await.unwrap();
+    let moved = store
+        .move_mailbox(&a.id, &GrantFor::Shared(b.grant.clone()))
+        .await
+        .unwrap();
+    assert_eq!(moved.grant, b.grant);
+    assert!(store.grant(&a.grant).await.unwrap().is_none());
+    assert_eq!(store.bindings().await.unwrap().len(), 1);
+    // To the same grant: nothing is lost.
+    store
+        .move_mailbox(&a.id, &GrantFor::Shared(b.grant.clone()))
+        .await
+        .unwrap();
+    store.move_mailbox(&a.id, &own_grant("c@x")).await.unwrap();
+    assert_eq!(store.grants().await.unwrap().len(), 2);
+    let nowhere = GrantFor::Shared(GrantId::random());
+    let error = store.move_mailbox(&a.id, &nowhere).await;
+    assert!(matches!(error, Err(StoreError::NotFound("the grant"))));
+}
+
+#[tokio::test]
 async fn devices_come_back_as_they_were_made() {
     let folder = folder();
     let store = open(folder.path()).await.unwrap();
@@ -77,7 +105,7 @@ async fn devices_come_back_as_they_were_made() {
     store.set_enabled(&device.id, false).await.unwrap();
     let chosen = Password::Chosen("$argon2id$x".into());
     store.set_password(&device.id, &chosen).await.unwrap();
-    store.bind(&device.id, &[a.id.clone()]).await.unwrap();
+    store.bind(&device.id, from_ref(&a.id)).await.unwrap();
     let found = store.device_by_login("scanner-2").await.unwrap().unwrap();
     assert!(!found.enabled && found.password == chosen);
     store.remove_mailbox(&a.id).await.unwrap();

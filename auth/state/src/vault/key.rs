@@ -43,7 +43,10 @@ pub struct KeySource {
 impl KeySource {
     /// Reads `CREDENTIALS_DIRECTORY` and `PORTREEVE_KEY_FILE`.
     pub fn from_environment(configured: Option<PathBuf>) -> Self {
-        let variable = |name| std::env::var_os(name).map(PathBuf::from);
+        let variable = |name| {
+            let value = std::env::var_os(name).filter(|value| !value.is_empty());
+            value.map(PathBuf::from)
+        };
         Self {
             credentials_folder: variable("CREDENTIALS_DIRECTORY"),
             configured,
@@ -51,7 +54,7 @@ impl KeySource {
         }
     }
 
-    /// The file to read, and the mode bits that it must not have.
+    /// The file to read, the mode bits that it must not have, and whether it is ours to make.
     fn choose(&self, folder: &Folder) -> (PathBuf, u32, bool) {
         if let Some(credentials) = &self.credentials_folder {
             let path = credentials.join(CREDENTIAL);
