@@ -17,8 +17,9 @@ const SQLITE: &[(i64, &str, &str)] = &[(
 
 /// Brings the schema up to this program's version; each step is one transaction.
 pub(crate) async fn run(connection: &mut AnyConnection) -> Result<(), OpenError> {
+    // `run` borrows in a way that keeps the future on one thread; this is what it calls.
     migrator(SQLITE)
-        .run(connection)
+        .run_direct(None, connection, false)
         .await
         .map_err(|error| OpenError::from_migration(error, newest()))
 }

@@ -298,3 +298,10 @@ async fn a_closed_store_says_so() {
         Err(StoreError::Closed)
     ));
 }
+
+#[test]
+fn work_on_a_store_can_move_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    let source = KeySource::default();
+    is_send(&Store::open(Path::new("x"), &source));
+}

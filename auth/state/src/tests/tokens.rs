@@ -220,3 +220,75 @@ async fn futures_poll<F: Future + Unpin>(future: &mut F) -> bool {
     tokio::task::yield_now().await;
     ready
 }
+
+/// What a grant's tokens must be after each step, without a database.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Model {
+    generation: i64,
+    current: Option<String>,
+    previous: Option<String>,
+}
+
+impl Model {
+    fn step(&mut self, step: &(u8, i64), number: usize) -> bool {
+        let (kind, expected) = *step;
+        let allowed = expected == self.generation && (kind != 2 || self.previous.is_some());
+        if allowed {
+            match kind {
+                0 => {
+                    self.previous = self.current.replace(number.to_string());
+                    self.generation += 1;
+                }
+                1 => self.previous = None,
+                _ => {
+                    std::mem::swap(&mut self.current, &mut self.previous);
+                    self.generation += 1;
+                }
+            }
+        }
+        allowed
+    }
+}
+
+async fn same_as_the_model(store: &Store, steps: &[(u8, i64)]) {
+    let id = grant(store).await;
+    let mut model = Model::default();
+    for (number, step) in steps.iter().enumerate() {
+        let saved = match step.0 {
+            0 => replace(store, &id, step.1, &number.to_string()).await,
+            1 => store.confirm_refresh_token(&id, step.1).await.unwrap(),
+            _ => store.swap_refresh_tokens(&id, step.1).await.unwrap(),
+        };
+        assert_eq!(
+            model.step(step, number),
+            saved != Saved::Outdated,
+            "{step:?}"
+        );
+        let (generation, current, previous) = tokens(store, &id).await;
+        assert_eq!(
+            model,
+            Model {
+                generation,
+                current,
+                previous
+            }
+        );
+    }
+    let mailbox = store.mailboxes().await.unwrap().remove(0);
+    store.remove_mailbox(&mailbox.id).await.unwrap();
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_sequence_of_steps_ends_where_it_should(
+        steps in proptest::collection::vec((0..3_u8, 0..4_i64), 0..12)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let folder = folder();
+            let store = open(folder.path()).await.unwrap();
+            same_as_the_model(&store, &steps).await;
+        });
+    }
+}
