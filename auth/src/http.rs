@@ -1,0 +1,266 @@
+//! Requests to the sign-in service.
+//!
+//! One client, no redirects, no cookies; https everywhere but on loopback; answers are bounded in time
+//! and size. It knows statuses, not what they mean. Errors never hold a URL's query or a body.
+
+use std::error::Error as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, redirect};
+use url::{Host, Url};
+use zeroize::Zeroizing;
+
+/// A connection to the sign-in service must stand after this time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A whole request, its answer included, takes no longer.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// No honest answer is larger; Entra's with long tokens have some 10 kB.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// What Microsoft's own libraries take at most from Retry-After.
+const RETRY_AFTER_LIMIT: Duration = Duration::from_hours(1);
+
+/// How much of a transport error's text is kept.
+const ERROR_TEXT_LIMIT: usize = 300;
+
+/// The HTTP client of this crate; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Http(Arc<Clients>);
+
+#[derive(Debug)]
+struct Clients {
+    out: Client,
+    /// For loopback: never through the system's web proxy.
+    near: Client,
+}
+
+/// Why there was no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The client could not be built from the given TLS settings.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Setup(String),
+    /// The configuration names something that is no URL.
+    #[error("`{0}` is not a URL")]
+    BadUrl(String),
+    /// Secrets go out over https only.
+    #[error("{0} is not https, and secrets are sent in clear text to this machine only")]
+    NotHttps(String),
+    /// The network's or the far side's fault.
+    #[error("{host}: {text}")]
+    Transport {
+        /// The host that was asked.
+        host: String,
+        /// What went wrong, without the request's URL.
+        text: String,
+    },
+    /// The far side sent more than any honest answer has.
+    #[error("{0} sent more than 1 MB")]
+    TooLarge(String),
+}
+
+/// A status and a body of bounded size.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Zeroizing<Vec<u8>>,
+}
+
+impl Http {
+    /// A client that trusts and speaks what the given configuration says.
+    pub fn new(tls: rustls::ClientConfig) -> Result<Self, HttpError> {
+        let builder = || {
+            Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .redirect(redirect::Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(TOTAL_TIMEOUT)
+                .user_agent(concat!("portreeve/", env!("CARGO_PKG_VERSION")))
+        };
+        let setup = |e: reqwest::Error| HttpError::Setup(chain(&e));
+        Ok(Self(Arc::new(Clients {
+            out: builder().build().map_err(setup)?,
+            near: builder().no_proxy().build().map_err(setup)?,
+        })))
+    }
+
+    /// Posts a form and takes the answer whatever its status.
+    pub(crate) async fn post_form(
+        &self,
+        endpoint: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Answer, HttpError> {
+        let url = checked(endpoint)?;
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        let request = self
+            .client(&url)
+            .post(url.clone())
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.finish());
+        answer(&url, request).await
+    }
+
+    /// Gets a document.
+    pub(crate) async fn get(&self, address: &str) -> Result<Answer, HttpError> {
+        let url = checked(address)?;
+        let request = self.client(&url).get(url.clone());
+        answer(&url, request).await
+    }
+
+    fn client(&self, url: &Url) -> &Client {
+        if is_loopback(url) {
+            &self.0.near
+        } else {
+            &self.0.out
+        }
+    }
+}
+
+/// Whether secrets may be sent to an endpoint; the configuration is checked with it as well.
+pub fn check_endpoint(endpoint: &str) -> Result<(), HttpError> {
+    checked(endpoint).map(|_| ())
+}
+
+fn checked(endpoint: &str) -> Result<Url, HttpError> {
+    let url = Url::parse(endpoint).map_err(|_| HttpError::BadUrl(endpoint.to_owned()))?;
+    match url.scheme() {
+        "https" if url.has_host() => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        _ => Err(HttpError::NotHttps(host(&url))),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
+        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
+        None => false,
+    }
+}
+
+async fn answer(url: &Url, request: RequestBuilder) -> Result<Answer, HttpError> {
+    let failed = |e: &reqwest::Error| HttpError::Transport {
+        host: host(url),
+        text: if e.is_timeout() {
+            "no answer in time".to_owned()
+        } else {
+            chain(e)
+        },
+    };
+    let mut response = request
+        .header(ACCEPT, "application/json")
+        .send()
+        .await
+        .map_err(|e| failed(&e.without_url()))?;
+    let mut body = Zeroizing::new(Vec::new());
+    while let Some(piece) = response
+        .chunk()
+        .await
+        .map_err(|e| failed(&e.without_url()))?
+    {
+        if body.len() + piece.len() > BODY_LIMIT {
+            return Err(HttpError::TooLarge(host(url)));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Answer {
+        status: response.status().as_u16(),
+        retry_after: retry_after(response.headers(), SystemTime::now()),
+        body,
+    })
+}
+
+/// `Retry-After` as seconds or as a date (RFC 9110 section 10.2.3), capped.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a u64 holds: certainly more than the limit.
+        Duration::from_secs(value.parse().unwrap_or(u64::MAX))
+    } else {
+        httpdate::parse_http_date(value)
+            .ok()?
+            .duration_since(now)
+            .unwrap_or(Duration::ZERO)
+    };
+    Some(wait.min(RETRY_AFTER_LIMIT))
+}
+
+fn host(url: &Url) -> String {
+    url.host_str().unwrap_or("the address").to_owned()
+}
+
+/// An error with its causes on one line; the last ones say what a person needs.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let next_text = next.to_string();
+        if !text.contains(&next_text) {
+            text.push_str(": ");
+            text.push_str(&next_text);
+        }
+        cause = next.source();
+    }
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(ERROR_TEXT_LIMIT)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::HeaderValue;
+
+    fn wait(value: &str, now: SystemTime) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_str(value).unwrap());
+        retry_after(&headers, now)
+    }
+
+    #[test]
+    fn retry_after_in_both_forms() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let seconds = |n| Some(Duration::from_secs(n));
+        assert_eq!(wait("17", now), seconds(17));
+        assert_eq!(wait(" 0 ", now), seconds(0));
+        assert_eq!(wait("86400", now), seconds(3600));
+        assert_eq!(wait("99999999999999999999999", now), seconds(3600));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:50:37 GMT", now), seconds(60));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:00:00 GMT", now), seconds(0));
+        assert_eq!(wait("Sat, 06 Nov 2094 08:49:37 GMT", now), seconds(3600));
+        assert_eq!(wait("soon", now), None);
+        assert_eq!(wait("-5", now), None);
+        assert_eq!(wait("", now), None);
+    }
+
+    #[test]
+    fn secrets_go_out_over_https_or_to_this_machine() {
+        for good in [
+            "https://login.microsoftonline.com/organizations/oauth2/v2.0/token",
+            "http://127.0.0.1:8080/token",
+            "http://[::1]:8080/token",
+            "http://localhost/token",
+        ] {
+            assert!(check_endpoint(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://login.microsoftonline.com/token",
+            "http://127.0.0.1.example.com/token",
+            "http://10.0.0.1/token",
+            "ftp://127.0.0.1/token",
+            "file:///etc/passwd",
+            "login.microsoftonline.com/token",
+            "",
+        ] {
+            assert!(check_endpoint(bad).is_err(), "{bad}");
+        }
+    }
+}
