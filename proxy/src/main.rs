@@ -1,2 +1,7 @@
 //! The daemon and command `portreeve`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    portreeve::main()
+}

@@ -1,0 +1,77 @@
+//! A configuration that takes the place of another while sessions go on.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use portreeve_auth::Providers;
+use rustls::ClientConfig;
+use tokio::sync::watch;
+
+use crate::{
+    config::{Config, Overrides},
+    control::Bound,
+    door::{self, Certificates, Doors},
+    watch::Logging,
+};
+
+/// Whoever follows the configuration, and how to read it again.
+pub(super) struct Reloader {
+    pub(super) file: Option<PathBuf>,
+    pub(super) overrides: Overrides,
+    pub(super) log: Logging,
+    pub(super) config: watch::Sender<Arc<Config>>,
+    pub(super) providers: watch::Sender<Arc<Providers>>,
+    pub(super) tls: watch::Sender<Arc<ClientConfig>>,
+    pub(super) certificates: Arc<Certificates>,
+    pub(super) doors: Arc<Doors>,
+    pub(super) bound: watch::Sender<Vec<Bound>>,
+}
+
+impl Reloader {
+    /// Reads the whole file first; if it, or anything it names, is wrong, the old one stays.
+    /// Returns what the person should know, or what is wrong.
+    pub(super) fn reload(&mut self) -> Result<Vec<String>, String> {
+        let config = Config::load(self.file.as_deref(), &self.overrides)
+            .map_err(|error| error.to_string())?;
+        let tls = door::client_config(config.tls.upstream_ca_file.as_deref())
+            .map_err(|error| error.to_string())?;
+        self.certificates.reload(&config).map_err(|error| error.to_string())?;
+        self.doors.apply(&config).map_err(|error| error.to_string())?;
+
+        let notes = self.notes(&config);
+        self.log.set(&config.log);
+        self.tls.send_replace(Arc::new(tls));
+        self.providers.send_replace(Arc::new(config.providers.clone()));
+        self.config.send_replace(Arc::new(config));
+        self.bound.send_replace(super::bound(&self.doors));
+        tracing::info!("the configuration was read again");
+        Ok(notes)
+    }
+
+    /// SIGHUP: nobody waits for the answer, so the log gets it.
+    pub(super) fn reload_and_log(&mut self) {
+        match self.reload() {
+            Ok(notes) => notes.iter().for_each(|note| tracing::warn!("{note}")),
+            Err(wrong) => tracing::error!("the new configuration is wrong, the old one stays: {wrong}"),
+        }
+    }
+
+    /// How long sessions may take to end.
+    pub(super) fn drain(&self) -> Duration {
+        self.config.borrow().limits.drain_seconds
+    }
+
+    fn notes(&self, new: &Config) -> Vec<String> {
+        let old = self.config.borrow();
+        let mut notes = Vec::new();
+        if old.state_dir != new.state_dir {
+            notes.push("A new state-dir takes effect at the next start.".to_owned());
+        }
+        if old.vault_key_file != new.vault_key_file {
+            notes.push("A new [vault] key-file takes effect at the next start.".to_owned());
+        }
+        if old.log.format != new.log.format {
+            notes.push("A new [log] format takes effect at the next start.".to_owned());
+        }
+        notes
+    }
+}

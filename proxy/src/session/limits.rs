@@ -1,0 +1,45 @@
+//! The configured limits as each dialogue wants them.
+
+use portreeve_protocols::{imap, pop3, smtp};
+
+use crate::config::Limits;
+
+impl Limits {
+    pub(super) fn imap_device(&self) -> imap::device::Limits {
+        imap::device::Limits {
+            line_octets: self.line_octets,
+            literal_octets: self.literal_octets,
+            login_octets: octets(self.login_octets),
+            bad_commands: count(self.bad_commands),
+            refusals: count(self.login_attempts),
+        }
+    }
+
+    pub(super) fn pop3_device(&self) -> pop3::device::Limits {
+        pop3::device::Limits {
+            line_octets: self.line_octets,
+            login_octets: octets(self.login_octets),
+            bad_commands: count(self.bad_commands),
+            refusals: count(self.login_attempts),
+        }
+    }
+
+    pub(super) fn smtp_device(&self) -> smtp::device::Limits {
+        smtp::device::Limits {
+            line_octets: self.smtp_line_octets,
+            sasl_octets: self.smtp_line_octets,
+            login_octets: octets(self.login_octets),
+            refusals: count(self.login_attempts),
+            recipients: self.recipients_per_message,
+            bad_commands: count(self.bad_commands),
+        }
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn octets(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,381 @@
+//! SMTP: a conversation of transactions, delivered directly.
+//!
+//! AUTH is answered from the local login and a token; the exchange's session is taken at MAIL; the
+//! device hears what the exchange says. Bodies are streamed, never held whole.
+
+mod intake;
+mod link;
+mod transaction;
+mod upload;
+
+use std::{io, sync::Arc, time::Duration};
+
+use portreeve_auth::{Admitted, Protocol};
+use portreeve_protocols::{
+    Credentials,
+    smtp::{
+        Abilities, Reply,
+        address::Address,
+        class::Stage,
+        command::Mail,
+        device::{self, Device, Event},
+    },
+};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{Instant, sleep_until, timeout},
+};
+
+use self::{
+    link::{Link, Lost},
+    transaction::{Outcome, Transaction},
+};
+use super::{
+    Context, LAST_WORDS,
+    driver::{self, Step, Wire},
+    login,
+};
+use crate::{
+    config::{Config, Limits},
+    door::{Connection, SessionId, Stream},
+    upstream::Failure,
+    watch::SessionSummary,
+};
+
+/// Serves one connection to its end.
+pub(super) async fn serve(connection: Connection, context: Arc<Context>) {
+    let mut summary = SessionSummary::new(&connection);
+    let mut session = Session::new(connection, &context);
+    let result = session.run().await;
+    session.close().await;
+    if let Some(admitted) = &session.identity {
+        summary.login(admitted);
+    }
+    summary.messages(session.messages);
+    summary.octets(session.octets, 0);
+    summary.log(&result);
+}
+
+/// How long a quiet session with the exchange is kept for the device's next message (design,
+/// section 3).
+const UPSTREAM_IDLE: Duration = Duration::from_secs(30);
+
+struct Session<'a> {
+    context: &'a Context,
+    config: Arc<Config>,
+    limits: Arc<Limits>,
+    connection: Connection,
+    device: Device,
+    identity: Option<Admitted>,
+    link: Option<Link>,
+    transaction: Option<Transaction>,
+    login_until: Instant,
+    messages: u32,
+    octets: u64,
+}
+
+impl<'a> Session<'a> {
+    fn new(connection: Connection, context: &'a Context) -> Self {
+        let config = Arc::clone(&context.config.borrow());
+        let limits = Arc::clone(&config.limits);
+        let peer = connection.peer.ip();
+        let identity = context.gate.recognise(peer, Protocol::Smtp);
+        let device = Device::new(device::Options {
+            hostname: config.hostname.clone(),
+            channel: connection.channel(),
+            trace: config.log.wire,
+            limits: limits.smtp_device(),
+            abilities: abilities(&config),
+            identified: identity.is_some(),
+            auth_equals: connection.listener.auth_equals,
+            needs_admin_is_permanent: connection.listener.needs_admin_is_permanent,
+        });
+        Self {
+            context,
+            login_until: connection.since + limits.login_seconds,
+            config,
+            limits,
+            connection,
+            device,
+            identity,
+            link: None,
+            transaction: None,
+            messages: 0,
+            octets: 0,
+        }
+    }
+
+    /// Runs the conversation; the result is for the summary line.
+    async fn run(&mut self) -> String {
+        loop {
+            let event = match self.next().await {
+                Ok(Next::Event(event)) => event,
+                Ok(Next::Again) => continue,
+                Ok(Next::Ended(result)) => return result,
+                Err(error) => return format!("connection lost: {}", error.kind()),
+            };
+            match event {
+                Event::Login(credentials) => self.login(&credentials).await,
+                Event::Mail(mail) => self.mail(mail).await,
+                Event::Rcpt(recipient) => self.rcpt(recipient).await,
+                Event::Data => self.data(),
+                Event::Body => match self.upload().await {
+                    Ok(()) => {}
+                    Err(result) => return result,
+                },
+                Event::Reset => self.give_up("given up by the device").await,
+                Event::Ended(ending) => {
+                    self.last_words().await;
+                    return ending.to_string();
+                }
+            }
+        }
+    }
+}
+
+/// What comes next in a conversation.
+enum Next {
+    Event(Event),
+    /// The dialogue was told something and has its say now.
+    Again,
+    /// The conversation is over; how, for the summary line.
+    Ended(String),
+}
+
+impl Session<'_> {
+    /// Waits for the device within the limit that holds now; lets go of a quiet link meanwhile.
+    async fn next(&mut self) -> io::Result<Next> {
+        let now = Instant::now();
+        let until = match self.identity {
+            Some(_) => now + self.limits.smtp_command_seconds,
+            None => self.login_until,
+        };
+        let link_until = now + UPSTREAM_IDLE;
+        let between = self.transaction.is_none();
+        let wire = self.wire();
+        let step = {
+            let step = driver::step(&mut self.device, &mut self.connection.stream, wire);
+            tokio::pin!(step);
+            loop {
+                tokio::select! {
+                    step = &mut step => break Some(step?),
+                    () = sleep_until(link_until), if between && self.link.is_some() => {
+                        if let Some(link) = self.link.take() {
+                            link.quit().await;
+                        }
+                    }
+                    () = self.context.stop.cancelled(), if between => break None,
+                    () = sleep_until(until) => break None,
+                }
+            }
+        };
+        match step {
+            Some(Step::Event(event)) => Ok(Next::Event(event)),
+            Some(Step::StartTls) => self.start_tls().await,
+            Some(Step::PeerClosed) => Ok(Next::Ended("closed by the device".to_owned())),
+            Some(Step::Close) => {
+                self.last_words().await;
+                Ok(Next::Ended("closed".to_owned()))
+            }
+            None => Ok(Next::Ended(self.shut_down().await)),
+        }
+    }
+
+    /// Between transactions, when the daemon stops or the device is silent for too long.
+    async fn shut_down(&mut self) -> String {
+        let (text, result) = if self.context.stop.is_cancelled() {
+            ("The service is restarting; try again in a moment", "stopped")
+        } else {
+            ("Nothing was heard for too long; connect again", "silent for too long")
+        };
+        self.device.shut_down(&self.signed(text));
+        self.last_words().await;
+        result.to_owned()
+    }
+
+    async fn start_tls(&mut self) -> io::Result<Next> {
+        let within = self.limits.login_seconds;
+        if let Err(error) = self.connection.start_tls(within).await {
+            return Ok(Next::Ended(format!("TLS handshake failed: {error}")));
+        }
+        self.device.tls_started();
+        Ok(Next::Again)
+    }
+
+    async fn login(&mut self, credentials: &Credentials) {
+        let peer = self.connection.peer.ip();
+        let session = self.connection.session;
+        let admitted =
+            login::admit(self.context, credentials, peer, Protocol::Smtp, &session).await;
+        let admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(denial) => return self.device.login_refused(&denial),
+        };
+        match self.context.upstream.ready(&admitted.mailbox, Protocol::Smtp).await {
+            Ok(()) => {
+                self.identity = Some(admitted);
+                self.device.login_accepted();
+            }
+            Err(failure) => {
+                self.device.login_refused(&login::unserved(&failure, &admitted, &session));
+            }
+        }
+    }
+
+    async fn mail(&mut self, mail: Mail) {
+        let Some(admitted) = self.identity.clone() else {
+            return self.device.answer(self.refusal(530, "5.7.0 Log in first"));
+        };
+        let mut upstream_mail = mail.clone();
+        if upstream_mail.sender.is_none() {
+            // Scanners send the null sender by mistake; the exchange refuses it from a mailbox.
+            upstream_mail.sender = Address::parse(&admitted.mailbox.address).ok();
+        }
+        let reply = match self.mail_upstream(&admitted, &upstream_mail).await {
+            Ok(reply) => reply,
+            Err(failure) => {
+                login::log(&failure, &admitted);
+                self.refusal(451, &format!("4.7.0 {}", failure.for_device()))
+            }
+        };
+        let transaction = Transaction::new(admitted, upstream_mail.sender);
+        if reply.is_positive() {
+            self.transaction = Some(transaction);
+        } else {
+            transaction.ended(&Outcome::Replied(&reply, Stage::Mail));
+        }
+        self.device.answer(for_device(reply));
+    }
+
+    /// Sends MAIL on the link. A link that was opened earlier may have died unseen: then once more
+    /// on a fresh one.
+    async fn mail_upstream(&mut self, admitted: &Admitted, mail: &Mail) -> Result<Reply, Failure> {
+        if let Some(mut link) = self.link.take() {
+            match link.mail(mail).await {
+                Ok(reply) if !session_is_over(&reply) => {
+                    self.link = Some(link);
+                    return Ok(reply);
+                }
+                Ok(_) | Err(Lost(_)) => {}
+            }
+        }
+        let opened = self.context.upstream.open(&admitted.mailbox, self.exchange_wire()).await?;
+        let mut link = Link::new(opened, &self.limits, self.exchange_wire());
+        match link.mail(mail).await {
+            Ok(reply) => {
+                self.link = Some(link);
+                Ok(reply)
+            }
+            Err(Lost(words)) => Err(Failure::Unreachable {
+                server: self.config.mail_servers(&admitted.mailbox.provider).smtp.to_string(),
+                words,
+            }),
+        }
+    }
+
+    async fn rcpt(&mut self, recipient: Address) {
+        let reply = match &mut self.link {
+            Some(link) => match link.rcpt(&recipient).await {
+                Ok(reply) => reply,
+                Err(lost) => self.lost(&lost),
+            },
+            None => self.lost(&Lost("the exchange's connection was lost earlier".to_owned())),
+        };
+        if let Some(transaction) = &mut self.transaction {
+            transaction.recipient(recipient, &reply);
+        }
+        self.device.answer(for_device(reply));
+    }
+
+    fn data(&mut self) {
+        if self.link.is_some() {
+            return self.device.begin_body();
+        }
+        let reply = self.lost(&Lost("the exchange's connection was lost earlier".to_owned()));
+        self.device.answer(reply);
+    }
+
+    /// The connection to the exchange broke inside a transaction.
+    fn lost(&mut self, lost: &Lost) -> Reply {
+        self.link = None;
+        tracing::warn!(words = %lost.0, "the exchange's connection was lost inside a transaction");
+        self.refusal(451, "4.4.2 The mail server closed the connection; try again")
+    }
+
+    /// RSET, EHLO or QUIT inside a transaction: the exchange forgets it too.
+    async fn give_up(&mut self, why: &str) {
+        let Some(transaction) = self.transaction.take() else { return };
+        transaction.ended(&Outcome::GivenUp(why));
+        if let Some(mut link) = self.link.take()
+            && let Ok(reply) = link.reset().await
+            && reply.is_positive()
+        {
+            self.link = Some(link);
+        }
+    }
+
+    /// Lets the dialogue say what it still has to say, then closes politely.
+    async fn last_words(&mut self) {
+        let wire = self.wire();
+        let words = async {
+            while let Ok(Step::Event(_)) =
+                driver::step(&mut self.device, &mut self.connection.stream, wire).await
+            {}
+            let _ = self.connection.stream.shutdown().await;
+        };
+        let _ = timeout(LAST_WORDS, words).await;
+    }
+
+    /// A session that ends inside a transaction drops the exchange's connection: no dot is sent.
+    async fn close(&mut self) {
+        if let Some(transaction) = self.transaction.take() {
+            let why = "the session ended before the message was complete";
+            transaction.ended(&Outcome::GivenUp(why));
+            self.link = None;
+        }
+        if let Some(link) = self.link.take() {
+            self.octets += link.octets();
+            link.quit().await;
+        }
+    }
+
+    fn refusal(&self, code: u16, text: &str) -> Reply {
+        Reply::new(code, &self.signed(text))
+    }
+
+    /// A text of ours, with the id under which the log has the rest.
+    fn signed(&self, text: &str) -> String {
+        format!("{text} (session {})", self.connection.session)
+    }
+
+    fn wire(&self) -> Wire {
+        if self.config.log.wire { Wire::Device } else { Wire::Off }
+    }
+
+    fn exchange_wire(&self) -> Wire {
+        if self.config.log.wire { Wire::Exchange } else { Wire::Off }
+    }
+}
+
+/// What EHLO may promise: what every provider's server is known to offer, and our own size limit.
+fn abilities(config: &Config) -> Abilities {
+    Abilities {
+        size: Some(config.limits.message_octets),
+        eight_bit: true,
+        smtputf8: config.mail_servers(&config.default_provider).smtp_utf8,
+    }
+}
+
+/// A reply that ends the session with the exchange, whatever command it answers.
+fn session_is_over(reply: &Reply) -> bool {
+    matches!(reply.code, 421 | 530)
+}
+
+/// The exchange's reply as the device hears it. 421 would end the device's own session, which is
+/// ours to end; the rest of the reply stays as it is.
+fn for_device(reply: Reply) -> Reply {
+    match reply.code {
+        421 => Reply { code: 451, ..reply },
+        _ => reply,
+    }
+}

@@ -1,0 +1,96 @@
+//! What an exchange said last about a mailbox, remembered for a short while.
+//!
+//! A printer that retries every second must not become a storm of logins: a refusal that a retry
+//! cannot cure is answered from memory until it is old enough to be worth another try.
+
+use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
+use portreeve_auth::Protocol;
+use portreeve_protocols::{Refusal, RefusalKind};
+
+/// How long a refusal that a person must cure is remembered. Short, because the person waits.
+const CURABLE: Duration = Duration::from_secs(60);
+/// How long to stay away when the exchange throttles without saying how long.
+const THROTTLED: Duration = Duration::from_secs(60);
+/// The longest wait that is believed.
+const THROTTLED_AT_MOST: Duration = Duration::from_secs(600);
+
+/// Refusals by mailbox and protocol.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    refused: DashMap<(String, Protocol), Refused>,
+}
+
+#[derive(Debug)]
+struct Refused {
+    refusal: Refusal,
+    until: Instant,
+}
+
+impl Standing {
+    /// The refusal that still holds.
+    pub(crate) fn refusal(&self, mailbox: &str, protocol: Protocol, now: Instant) -> Option<Refusal> {
+        let entry = self.refused.get(&(mailbox.to_owned(), protocol))?;
+        (now < entry.until).then(|| entry.refusal.clone())
+    }
+
+    /// Remembers a refusal, if it is of a kind that a retry does not cure.
+    pub(crate) fn refused(&self, mailbox: &str, protocol: Protocol, refusal: &Refusal, now: Instant) {
+        let wait = match refusal.kind {
+            RefusalKind::TokenRefused | RefusalKind::AccessDenied => CURABLE,
+            RefusalKind::Throttled(wait) => wait.unwrap_or(THROTTLED).min(THROTTLED_AT_MOST),
+            RefusalKind::Unavailable
+            | RefusalKind::NoTls
+            | RefusalKind::NoMechanism
+            | RefusalKind::Misbehaved => return,
+        };
+        let refused = Refused { refusal: refusal.clone(), until: now + wait };
+        self.refused.insert((mailbox.to_owned(), protocol), refused);
+    }
+
+    /// The mailbox is well again, or somebody wants it tried at once.
+    pub(crate) fn clear(&self, mailbox: &str, protocol: Protocol) {
+        if !self.refused.is_empty() {
+            self.refused.remove(&(mailbox.to_owned(), protocol));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(kind: RefusalKind) -> Refusal {
+        Refusal { kind, words: "words".to_owned() }
+    }
+
+    #[test]
+    fn a_refusal_holds_for_its_time_and_for_its_protocol_only() {
+        let standing = Standing::default();
+        let now = Instant::now();
+        let disabled = refusal(RefusalKind::AccessDenied);
+        standing.refused("a@b", Protocol::Smtp, &disabled, now);
+        assert_eq!(standing.refusal("a@b", Protocol::Smtp, now), Some(disabled));
+        assert_eq!(standing.refusal("a@b", Protocol::Imap, now), None);
+        assert_eq!(standing.refusal("a@b", Protocol::Smtp, now + CURABLE), None);
+    }
+
+    #[test]
+    fn the_exchange_says_how_long_to_stay_away_within_reason() {
+        let standing = Standing::default();
+        let now = Instant::now();
+        let day = Duration::from_secs(86_400);
+        standing.refused("a@b", Protocol::Imap, &refusal(RefusalKind::Throttled(Some(day))), now);
+        assert!(standing.refusal("a@b", Protocol::Imap, now + Duration::from_secs(599)).is_some());
+        assert!(standing.refusal("a@b", Protocol::Imap, now + THROTTLED_AT_MOST).is_none());
+    }
+
+    #[test]
+    fn what_a_retry_may_cure_is_not_remembered() {
+        let standing = Standing::default();
+        let now = Instant::now();
+        standing.refused("a@b", Protocol::Imap, &refusal(RefusalKind::Unavailable), now);
+        assert_eq!(standing.refusal("a@b", Protocol::Imap, now), None);
+    }
+}
