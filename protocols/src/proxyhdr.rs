@@ -163,3 +163,183 @@ where
         endpoint(IpAddr::from(*destination), u16::from_be_bytes(*to)),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn v2(command: u8, family: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = V2_SIGNATURE.to_vec();
+        bytes.extend([command, family]);
+        bytes.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
+        bytes.extend(payload);
+        bytes
+    }
+
+    fn from(source: &str, destination: &str, consumed: usize) -> Parsed {
+        Parsed::From {
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            consumed,
+        }
+    }
+
+    #[test]
+    fn version_1() {
+        for (header, expected) in [
+            (
+                "PROXY TCP4 192.0.2.1 198.51.100.2 56324 25\r\nEHLO x",
+                from("192.0.2.1:56324", "198.51.100.2:25", 44),
+            ),
+            (
+                "PROXY TCP6 2001:db8::1 2001:db8::2 1 65535\r\n",
+                from("[2001:db8::1]:1", "[2001:db8::2]:65535", 44),
+            ),
+            (
+                "PROXY TCP6 ::ffff:192.0.2.1 ::ffff:192.0.2.2 1 2\r\n",
+                from("192.0.2.1:1", "192.0.2.2:2", 50),
+            ),
+            ("PROXY UNKNOWN\r\n", Parsed::Local { consumed: 15 }),
+            (
+                "PROXY UNKNOWN ffff:: :: 1 2\r\nQUIT",
+                Parsed::Local { consumed: 29 },
+            ),
+        ] {
+            assert_eq!(parse(header.as_bytes()), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn version_1_that_makes_no_sense() {
+        let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(92));
+        assert_eq!(long.len(), V1_OCTETS + 1);
+        for header in [
+            "PROXY \r\n",
+            "PROXY TCP4 192.0.2.1 198.51.100.2 56324\r\n",
+            "PROXY TCP4 192.0.2.1 198.51.100.2 56324 25 x\r\n",
+            "PROXY TCP4 192.0.2.1  198.51.100.2 1 25\r\n",
+            "PROXY TCP4 2001:db8::1 2001:db8::2 1 2\r\n",
+            "PROXY TCP6 192.0.2.1 198.51.100.2 1 2\r\n",
+            "PROXY TCP4 192.0.2.1 198.51.100.2 1 65536\r\n",
+            "PROXY TCP4 192.0.2.256 198.51.100.2 1 2\r\n",
+            "PROXY UDP4 192.0.2.1 198.51.100.2 1 2\r\n",
+            "PROXY TCP4 192.0.2.1 198.51.100.2 1 2\n",
+            &long,
+        ] {
+            assert!(
+                matches!(parse(header.as_bytes()), Parsed::Bad(_)),
+                "{header}"
+            );
+        }
+        let longest = format!("PROXY UNKNOWN {}\r\n", "x".repeat(91));
+        assert_eq!(
+            parse(longest.as_bytes()),
+            Parsed::Local {
+                consumed: V1_OCTETS
+            }
+        );
+    }
+
+    #[test]
+    fn version_2() {
+        let four = [192, 0, 2, 1, 198, 51, 100, 2, 0xdc, 4, 0, 25];
+        assert_eq!(
+            parse(&v2(0x21, 0x11, &four)),
+            from("192.0.2.1:56324", "198.51.100.2:25", 28)
+        );
+        let mut six = vec![0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        six.extend_from_within(..);
+        six.extend([0, 1, 0, 2]);
+        // A TLV behind the addresses is part of the header.
+        six.extend([4, 0, 1, 0]);
+        let mut bytes = v2(0x21, 0x21, &six);
+        bytes.extend(b"EHLO");
+        assert_eq!(
+            parse(&bytes),
+            from("[2001:db8::1]:1", "[2001:db8::1]:2", 56)
+        );
+        assert_eq!(parse(&v2(0x20, 0, &[])), Parsed::Local { consumed: 16 });
+        assert_eq!(parse(&v2(0x21, 0, b"xx")), Parsed::Local { consumed: 18 });
+        assert_eq!(
+            parse(&v2(0x20, 0x11, &four)),
+            Parsed::Local { consumed: 28 }
+        );
+        let unix = [0; 216];
+        assert_eq!(
+            parse(&v2(0x21, 0x31, &unix)),
+            Parsed::Local { consumed: 232 }
+        );
+    }
+
+    #[test]
+    fn version_2_that_makes_no_sense() {
+        for bytes in [
+            v2(0x11, 0x11, &[0; 12]),
+            v2(0x22, 0x11, &[0; 12]),
+            v2(0x21, 0x12, &[0; 12]),
+            v2(0x21, 0x11, &[0; 11]),
+            v2(0x21, 0x21, &[0; 35]),
+            v2(0x21, 0x11, &[0; V2_PAYLOAD_OCTETS + 1]),
+        ] {
+            assert!(matches!(parse(&bytes), Parsed::Bad(_)));
+        }
+    }
+
+    #[test]
+    fn a_client_that_speaks_mail_has_no_header() {
+        for start in ["EHLO x\r\n", "P", "PROX", "\r\n", "\x16\x03\x01"] {
+            let expected = match start {
+                "P" | "PROX" | "\r\n" => 15..=16,
+                _ => 0..=0,
+            };
+            let need = match parse(start.as_bytes()) {
+                Parsed::Absent => 0,
+                Parsed::Incomplete(need) => need,
+                other => panic!("{other:?}"),
+            };
+            assert!(expected.contains(&need), "{start:?}: {need}");
+        }
+        assert_eq!(parse(b"PASS x\r\n"), Parsed::Absent);
+        assert_eq!(parse(b"\r\n\r\nEHLO"), Parsed::Absent);
+    }
+
+    proptest! {
+        /// Reading on to what it says it needs always ends, and the same answer comes.
+        #[test]
+        fn reading_as_much_as_is_needed_gives_the_same(
+            header in prop_oneof![
+                Just(b"PROXY TCP4 192.0.2.1 198.51.100.2 56324 25\r\n".to_vec()),
+                Just(v2(0x21, 0x11, &[7; 30])),
+                Just(v2(0x20, 0, &[7; 3])),
+                proptest::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| v2(0x21, 0x11, &bytes)),
+                "PROXY [A-Z0-9 .:\r]{0,120}\n".prop_map(String::into_bytes),
+            ],
+            rest in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let bytes = [header, rest].concat();
+            let whole = parse(&bytes);
+            let mut read = 0;
+            let stepwise = loop {
+                match parse(&bytes[..read]) {
+                    Parsed::Incomplete(need) if need <= bytes.len() => {
+                        prop_assert!(need > read);
+                        read = need;
+                    }
+                    found => break found,
+                }
+            };
+            prop_assert_eq!(stepwise, whole);
+            if let Parsed::From { consumed, .. } | Parsed::Local { consumed } = whole {
+                prop_assert!(consumed <= bytes.len());
+                prop_assert!(consumed <= 16 + V2_PAYLOAD_OCTETS);
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+            let _ = parse(&bytes);
+        }
+    }
+}

@@ -38,7 +38,7 @@ pub enum Chunk<'a> {
     More,
     /// The body is complete; input behind `consumed` belongs to the dialogue.
     End,
-    /// The body breaks a rule: answer, and close the connection.
+    /// The body breaks a rule. Told once: it goes on, and has to be dropped, up to its end.
     Bad(&'static str),
 }
 
@@ -71,8 +71,6 @@ enum State {
     Crs,
     /// The end has been seen.
     Ended,
-    /// A rule was broken.
-    Failed(&'static str),
 }
 
 const CRLF: &[u8] = b"\r\n";
@@ -92,34 +90,35 @@ impl Body {
     /// Takes more input and gives out at most one piece of content.
     ///
     /// Call it again with what is not consumed until it says [`Chunk::More`]. Pieces are as large as
-    /// the input allows and never empty. After [`Chunk::End`] and [`Chunk::Bad`] it says the same
-    /// again and consumes nothing.
+    /// the input allows and never empty. After [`Chunk::End`] it says the same again and consumes
+    /// nothing.
     pub fn feed<'a>(&mut self, input: &'a [u8]) -> Fed<'a> {
         let mut at = 0;
         loop {
-            match self.state {
-                State::Ended => return fed(at, Chunk::End),
-                State::Failed(why) => return fed(at, Chunk::Bad(why)),
-                _ => {}
+            if self.state == State::Ended {
+                return fed(at, Chunk::End);
             }
             let Some(&byte) = input.get(at) else {
                 return fed(at, Chunk::More);
             };
-            // Arms that `continue` without raising `at` look at the same octet in the new state.
+            // An arm that does not raise `at` has the same octet looked at again in the new state.
             self.state = match (self.state, byte) {
                 (State::Start, b'.') => State::Dot.after(&mut at),
                 (State::BareStart, b'.') => State::BareDot.after(&mut at),
                 (State::Dot, b'\r') => State::DotCr.after(&mut at),
                 (State::DotCr, b'\n') => State::Ended.after(&mut at),
-                (State::Dot, b'\n') => return self.lone_dot(at, State::Inside),
-                // The dot was put there by the sender's dot-stuffing.
-                (State::Dot, _) | (State::BareDot, b'.') => State::Inside,
+                (State::Dot, b'\n') | (State::BareDot, b'\r' | b'\n') => {
+                    return self.lone_dot(at, State::Inside);
+                }
                 (State::DotCr, _) => return self.lone_dot(at, State::Cr),
-                (State::BareDot, b'\r' | b'\n') => return self.lone_dot(at, State::Inside),
-                (State::BareDot, _) => return self.give(at, b".", State::Inside),
+                // Whether a sender stuffs dots behind such a line end cannot be known: a single dot is
+                // taken for one that was not stuffed.
+                (State::BareDot, byte) if byte != b'.' => {
+                    return self.give(at, b".", State::Inside);
+                }
                 (State::Cr | State::Crs, b'\n') => return self.give(at + 1, CRLF, State::Start),
-                (State::Cr | State::Crs, _) if self.line_ends == LineEnds::Refuse => {
-                    State::Failed(BARE_CR)
+                (State::Cr | State::Crs, _) if self.refuses() => {
+                    return fed(at, Chunk::Bad(BARE_CR));
                 }
                 (State::Cr | State::Crs, b'\r') => State::Crs.after(&mut at),
                 (State::Cr, _) => return self.give(at, CRLF, State::BareStart),
@@ -127,16 +126,15 @@ impl Body {
                 (State::Inside, b'\r') if input.get(at + 1) != Some(&b'\n') => {
                     State::Cr.after(&mut at)
                 }
-                (State::Inside, b'\n') if self.line_ends == LineEnds::Refuse => {
-                    State::Failed(BARE_LF)
-                }
+                (State::Inside, b'\n') if self.refuses() => return fed(at, Chunk::Bad(BARE_LF)),
                 (State::Inside, b'\n') => return self.give(at + 1, CRLF, State::BareStart),
                 (State::Inside, _) => {
                     let (end, state) = clean(input, at);
                     return self.give(end, &input[at..end], state);
                 }
-                (State::Start | State::BareStart, _) => State::Inside,
-                (State::Ended | State::Failed(_), _) => self.state,
+                // A dot that is passed over here was put there by the sender's dot-stuffing.
+                (State::Start | State::BareStart | State::Dot | State::BareDot, _) => State::Inside,
+                (State::Ended, _) => State::Ended,
             };
         }
     }
@@ -145,6 +143,11 @@ impl Body {
     /// answer now has ended its message with the wrong line ends.
     pub fn saw_odd_end(&self) -> bool {
         self.odd_end
+    }
+
+    /// Whether a lone CR or LF is the first one of a body that may have none.
+    fn refuses(&mut self) -> bool {
+        std::mem::take(&mut self.line_ends) == LineEnds::Refuse
     }
 
     /// A dot alone on its line that ends nothing is content.

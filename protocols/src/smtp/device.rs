@@ -3,13 +3,32 @@
 //! It decides nothing about who may log in or what is accepted: each such moment is an [`Event`].
 //! The body of a message is not read here, see [`body`](super::body).
 
+mod envelope;
+mod greeting;
+mod login;
+mod stranger;
+
+#[cfg(test)]
+mod tests;
+
+use zeroize::Zeroizing;
+
 pub use super::Abilities;
-use super::{Address, Mail, Reply};
+use super::{Address, Mail, Reply, command::Command};
 pub use crate::Ending;
-use crate::{Action, Channel, Credentials, Denial, Dialogue, Trace, line::LineBuffer};
+use crate::{
+    Action, Channel, Credentials, Dialogue, Trace,
+    line::TooLong,
+    sasl::conversation::Conversation,
+    wire::{Side, Wire},
+};
 
 /// What a dialogue with a device is told at its start.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own that a person set"
+)]
 pub struct Options {
     /// Our own name in banner and EHLO.
     pub hostname: String,
@@ -33,24 +52,29 @@ pub struct Options {
 /// What a device may use up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Octets in a command line.
+    /// Octets in a command line, without its line end.
     pub line_octets: usize,
     /// Octets in a line of a SASL exchange (RFC 4954 section 4).
     pub sasl_octets: usize,
-    /// Octets before the login has succeeded.
+    /// Octets of commands before the login has succeeded.
     pub login_octets: usize,
-    /// Recipients of one message.
+    /// Refused logins, after which the connection is closed.
+    pub refusals: u32,
+    /// Recipients of one message; RFC 5321 section 4.5.3.1.8 asks for at least 100.
     pub recipients: usize,
     /// Commands that are unknown, malformed or out of turn, since the last accepted message.
     pub bad_commands: u32,
 }
 
 impl Default for Limits {
+    /// Lines of 2048 octets (12,288 in a SASL exchange), 64 kB before the login, 5 refused logins,
+    /// 1000 recipients, 10 bad commands.
     fn default() -> Self {
         Self {
             line_octets: 2048,
             sasl_octets: 12_288,
-            login_octets: 65_536,
+            login_octets: 64 * 1024,
+            refusals: 5,
             recipients: 1000,
             bad_commands: 10,
         }
@@ -74,88 +98,268 @@ pub enum Event {
     Body,
     /// The device gave up the transaction that an accepted MAIL had begun (no answer).
     Reset,
-    /// The dialogue is over (no answer); [`Action::Close`] follows.
+    /// The dialogue is over, and with it a transaction that was not finished (no answer);
+    /// [`Action::Close`] follows.
     Ended(Ending),
 }
 
 /// The dialogue with one device.
 pub struct Device {
     options: Options,
-    input: LineBuffer,
-    out: Vec<u8>,
-    trace: Trace,
+    wire: Wire,
+    phase: Phase,
+    /// Told as soon as everything said before is written.
+    event: Option<Event>,
     helo: Option<String>,
+    logged_in: bool,
+    transaction: Option<Transaction>,
+    /// Whether a line has been understood: from then on the peer speaks SMTP.
+    acquainted: bool,
+    /// Replies that wait to be written, for pipelining.
+    unwritten: usize,
+    taken: usize,
+    refused: u32,
+    bad: u32,
+    /// The words for the end that comes after the next answer.
+    stopping: Option<String>,
 }
+
+/// Where the dialogue is.
+enum Phase {
+    Command,
+    Sasl(Conversation),
+    /// Inside a line that was too long.
+    Skip,
+    /// An event waits for its answer.
+    Waiting(Question),
+    StartTls,
+    Ended(Ending),
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    Login,
+    Mail { smtputf8: bool },
+    Rcpt,
+    Data,
+    Body,
+    Tls,
+}
+
+/// An accepted MAIL and what followed.
+struct Transaction {
+    smtputf8: bool,
+    recipients: usize,
+}
+
+/// Pipelined commands are answered together, up to so many: what we hold stays small even if a
+/// device sends EHLO a thousand times in one packet.
+const REPLIES_TOGETHER: usize = 32;
 
 impl Device {
     /// A dialogue that begins with our banner.
     pub fn new(options: Options) -> Self {
-        let trace = if options.trace {
-            Trace::on()
-        } else {
-            Trace::off()
-        };
-        let out = Reply::new(220, &format!("{} ESMTP", options.hostname)).to_bytes();
-        Self {
+        let mut device = Self {
+            wire: Wire::new(Side::Server, options.trace),
             options,
-            input: LineBuffer::new(),
-            out,
-            trace,
+            phase: Phase::Command,
+            event: None,
             helo: None,
-        }
+            logged_in: false,
+            transaction: None,
+            acquainted: false,
+            unwritten: 0,
+            taken: 0,
+            refused: 0,
+            bad: 0,
+            stopping: None,
+        };
+        device.say(220, &format!("{} ESMTP", device.options.hostname));
+        device
     }
 
-    /// Answers [`Event::Login`]: the device is in.
-    pub fn login_accepted(&mut self) {
-        self.answer(Reply::new(235, "2.7.0 Authentication successful"));
-    }
-
-    /// Answers [`Event::Login`]: not in, and why.
-    pub fn login_refused(&mut self, denial: &Denial) {
-        self.answer(Reply::new(454, &format!("4.7.0 {}", denial.text)));
-    }
-
-    /// Answers [`Event::Mail`], [`Event::Rcpt`] or refuses [`Event::Data`]. A 421 ends the session.
-    pub fn answer(&mut self, reply: Reply) {
-        self.out.extend(reply.to_bytes());
-    }
-
-    /// Answers [`Event::Data`]: `354` goes out, then [`Event::Body`] comes.
-    pub fn begin_body(&mut self) {
-        self.answer(Reply::new(354, "End data with <CR><LF>.<CR><LF>"));
-    }
-
-    /// The octets of the body that came together with the DATA command.
-    pub fn take_input(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.input).into_rest()
-    }
-
-    /// Ends the body: what was read behind it belongs to the dialogue again. A 421 ends the session.
-    pub fn body_ended(&mut self, rest: &[u8], reply: Reply) {
-        self.input.push(rest);
-        self.answer(reply);
-    }
-
-    /// TLS is up after [`Action::StartTls`]; everything said before is forgotten.
-    pub fn tls_started(&mut self) {
-        self.input.clear();
-        self.options.channel = Channel::Encrypted;
-        self.helo = None;
-    }
-
-    /// Ends the session with `421 4.3.2` as soon as no transaction runs.
+    /// Ends the session with `421 4.3.2` at once, or behind the answer that an event waits for. What
+    /// the device has begun and not finished is given up.
     pub fn shut_down(&mut self, text: &str) {
-        self.answer(Reply::new(421, &format!("4.3.2 {text}")));
+        match self.phase {
+            Phase::Waiting(Question::Tls) | Phase::Ended(_) | Phase::Closed => {}
+            Phase::Waiting(_) => self.stopping = Some(text.to_owned()),
+            _ => self.dismiss(Ending::Dismissed, &format!("4.3.2 {text}")),
+        }
     }
 
     /// The device closed the connection.
     pub fn closed(&mut self) {
-        self.input.clear();
+        if !matches!(self.phase, Phase::Ended(_) | Phase::Closed) {
+            self.phase = Phase::Ended(Ending::Lost);
+        }
+        let _ = self.wire.take_output();
+        self.wire.input.clear();
     }
 
     /// What the device called itself in its last EHLO or HELO.
     pub fn helo(&self) -> Option<&str> {
         self.helo.as_deref()
+    }
+
+    fn is_admitted(&self) -> bool {
+        self.logged_in || self.options.identified
+    }
+
+    /// Takes the next line, if it is here; ends the dialogue where a limit is broken.
+    fn advance(&mut self) -> bool {
+        if self.is_stranger() {
+            return true;
+        }
+        let before = self.wire.input.len();
+        let moved = if matches!(self.phase, Phase::Skip) {
+            self.skip_line()
+        } else {
+            self.read_line()
+        };
+        self.taken += before - self.wire.input.len();
+        let limit = self.options.limits.login_octets;
+        if self.taken > limit && !self.is_admitted() && self.event.is_none() {
+            self.dismiss(
+                Ending::TooManyOctets(limit),
+                "4.7.0 Too much was sent without a login",
+            );
+        }
+        moved
+    }
+
+    fn read_line(&mut self) -> bool {
+        let limit = match self.phase {
+            Phase::Sasl(_) => self.options.limits.sasl_octets,
+            _ => self.options.limits.line_octets,
+        };
+        match self.wire.input.take_line(limit) {
+            Ok(None) => return false,
+            Ok(Some(line)) => {
+                let line = Zeroizing::new(line);
+                match std::mem::replace(&mut self.phase, Phase::Command) {
+                    Phase::Sasl(conversation) => self.sasl_response(conversation, &line),
+                    _ => self.command(&line),
+                }
+            }
+            Err(TooLong) => {
+                self.wire.heard(format_args!("(a line that is too long)"));
+                let in_sasl = matches!(self.phase, Phase::Sasl(_));
+                self.phase = Phase::Skip;
+                if in_sasl {
+                    self.bad(500, "5.5.6 The line is too long");
+                } else {
+                    self.bad(500, "5.5.2 The line is too long");
+                }
+            }
+        }
+        true
+    }
+
+    /// Drops the rest of a line that was too long.
+    fn skip_line(&mut self) -> bool {
+        let input = &mut self.wire.input;
+        let end = memchr::memchr(b'\n', input.peek());
+        if end.is_some() {
+            self.phase = Phase::Command;
+        }
+        let dropped = end.map_or(input.len(), |at| at + 1);
+        let _ = input.take_exact(dropped);
+        dropped > 0
+    }
+
+    fn command(&mut self, line: &[u8]) {
+        let command = Command::parse(line);
+        self.acquainted |= command != Command::Unknown;
+        match command {
+            Command::Ehlo(name) => self.greet("EHLO", name),
+            Command::Helo(name) => self.greet("HELO", name),
+            Command::StartTls(args) => self.start_tls(args),
+            Command::Auth(args) => self.auth(args),
+            Command::Mail(args) => self.mail(args),
+            Command::Rcpt(args) => self.rcpt(args),
+            Command::Data(args) => self.data(args),
+            Command::Rset => {
+                self.wire.heard(format_args!("RSET"));
+                self.give_up();
+                self.say(250, "2.0.0 OK");
+            }
+            Command::Noop => {
+                self.wire.heard(format_args!("NOOP"));
+                self.say(250, "2.0.0 OK");
+            }
+            Command::Help => {
+                self.wire.heard(format_args!("HELP"));
+                self.say(214, "2.0.0 Ask the person who gave you this password");
+            }
+            Command::Vrfy => {
+                self.wire.heard(format_args!("VRFY"));
+                self.say(252, "2.5.2 Send the message and see");
+            }
+            Command::Quit => {
+                self.wire.heard(format_args!("QUIT"));
+                self.give_up();
+                self.say(221, "2.0.0 Goodbye");
+                self.phase = Phase::Ended(Ending::Quit);
+            }
+            Command::NotOurs(name) => {
+                self.wire.heard(format_args!("{name}"));
+                self.bad(502, "5.5.1 This command is not offered");
+            }
+            Command::Unknown => self.unknown(line),
+        }
+    }
+
+    /// Ends a transaction that the device does not finish.
+    fn give_up(&mut self) {
+        if self.transaction.take().is_some() {
+            self.event = Some(Event::Reset);
+        }
+    }
+
+    fn ask(&mut self, question: Question, event: Event) {
+        self.event = Some(event);
+        self.phase = Phase::Waiting(question);
+    }
+
+    fn say(&mut self, code: u16, text: &str) {
+        self.reply(&Reply::new(code, text));
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        for line in reply.wire_lines() {
+            self.wire.say(format_args!("{line}"));
+        }
+        self.unwritten += 1;
+    }
+
+    /// Answers a command that is unknown, malformed or out of turn; too many end the session.
+    fn bad(&mut self, code: u16, text: &str) {
+        self.bad += 1;
+        let limit = self.options.limits.bad_commands;
+        if self.bad > limit {
+            self.dismiss(
+                Ending::TooManyBadCommands(limit),
+                "4.7.0 Too many bad commands",
+            );
+        } else {
+            self.say(code, text);
+        }
+    }
+
+    /// Ends the session with 421.
+    fn dismiss(&mut self, ending: Ending, text: &str) {
+        self.say(421, text);
+        self.phase = Phase::Ended(ending);
+    }
+
+    /// Goes on behind an answer.
+    fn resume(&mut self) {
+        self.phase = Phase::Command;
+        if let Some(text) = self.stopping.take() {
+            self.dismiss(Ending::Dismissed, &format!("4.3.2 {text}"));
+        }
     }
 }
 
@@ -163,22 +367,44 @@ impl Dialogue for Device {
     type Event = Event;
 
     fn receive(&mut self, bytes: &[u8]) {
-        self.input.push(bytes);
+        self.wire.input.push(bytes);
     }
 
     fn next(&mut self) -> Action<Event> {
-        if self.out.is_empty() {
-            Action::Read
-        } else {
-            Action::Write(std::mem::take(&mut self.out))
+        loop {
+            let reads = matches!(self.phase, Phase::Command | Phase::Sasl(_) | Phase::Skip)
+                && self.event.is_none();
+            if reads && self.unwritten < REPLIES_TOGETHER && self.advance() {
+                continue;
+            }
+            if let Some(bytes) = self.wire.take_output() {
+                self.unwritten = 0;
+                return Action::Write(bytes);
+            }
+            if let Some(event) = self.event.take() {
+                return Action::Event(event);
+            }
+            return match self.phase {
+                Phase::Command | Phase::Sasl(_) | Phase::Skip => Action::Read,
+                Phase::Waiting(_) => Action::Wait,
+                Phase::StartTls => {
+                    self.phase = Phase::Waiting(Question::Tls);
+                    Action::StartTls
+                }
+                Phase::Ended(ending) => {
+                    self.phase = Phase::Closed;
+                    Action::Event(Event::Ended(ending))
+                }
+                Phase::Closed => Action::Close,
+            };
         }
     }
 
     fn into_leftover(self) -> Vec<u8> {
-        self.input.into_rest()
+        self.wire.input.into_rest()
     }
 
     fn trace(&mut self) -> &mut Trace {
-        &mut self.trace
+        &mut self.wire.trace
     }
 }

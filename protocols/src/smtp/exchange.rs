@@ -1,11 +1,19 @@
 //! The dialogue with the exchange: we are the client of one session.
 //!
-//! It does not retry, and it does not read bodies: the owner writes the encoded body itself.
+//! It does not retry, and it does not carry bodies: the owner writes the encoded body itself.
+
+mod login;
+
+#[cfg(test)]
+mod tests;
 
 pub use super::Abilities;
 use super::{Address, Mail, Reply, ReplyReader};
 use crate::{
-    Action, Dialogue, Refusal, Trace, dialogue::UpstreamTls, line::LineBuffer, sasl::bearer::Bearer,
+    Action, Dialogue, Refusal, Trace,
+    dialogue::UpstreamTls,
+    sasl::bearer::{Bearer, Mechanism},
+    wire::{Side, Wire},
 };
 
 /// What a dialogue with the exchange is told at its start.
@@ -36,49 +44,83 @@ pub enum Event {
 
 /// The dialogue of one session with the exchange.
 pub struct Exchange {
-    options: Options,
-    input: LineBuffer,
+    wire: Wire,
     replies: ReplyReader,
-    out: Vec<u8>,
-    trace: Trace,
+    phase: Phase,
+    helo: String,
+    tls: UpstreamTls,
+    /// Gone as soon as the login is over: a session at rest holds no token.
+    bearer: Option<Bearer>,
+    abilities: Abilities,
+    /// The server offers SIZE, even if it names no limit.
+    takes_size: bool,
+}
+
+/// Where the dialogue is. Before [`Ready`](Phase::Ready) each waits for a reply.
+#[derive(Debug)]
+enum Phase {
+    Banner,
+    Ehlo,
+    StartTls,
+    /// The owner takes up TLS; `true` once it was told to.
+    Upgrade(bool),
+    Mechanism(Mechanism),
+    Response(Mechanism),
+    /// The challenge of a failure was answered; its reply tells why.
+    Failure,
+    /// Between commands.
+    Ready,
+    /// A command waits for its reply.
+    Command,
+    /// A reply that we give ourselves, because the server would not understand the command.
+    Local(Reply),
+    Quit,
+    Told(Event),
+    Closed,
 }
 
 impl Exchange {
     /// A dialogue that waits for the server's banner.
     pub fn new(options: Options) -> Self {
-        let trace = if options.trace {
-            Trace::on()
-        } else {
-            Trace::off()
-        };
         Self {
-            options,
-            input: LineBuffer::new(),
+            wire: Wire::new(Side::Client, options.trace),
             replies: ReplyReader::new(),
-            out: Vec::new(),
-            trace,
+            phase: Phase::Banner,
+            helo: domain(&options.helo),
+            tls: options.tls,
+            bearer: Some(options.bearer),
+            abilities: Abilities::default(),
+            takes_size: false,
         }
-    }
-
-    /// TLS is up after [`Action::StartTls`].
-    pub fn tls_started(&mut self) {
-        self.input.clear();
-        self.options.tls = UpstreamTls::Implicit;
     }
 
     /// The server closed the connection.
     pub fn closed(&mut self) {
-        self.input.clear();
+        self.fail(Failure::Closed);
     }
 
-    /// Issues MAIL with the parameters that the server offers.
+    /// Issues MAIL with the parameters that the server offers. A transaction that needs SMTPUTF8
+    /// where it is not offered is refused here with 5.6.7 (RFC 6531 section 3.5).
     pub fn mail(&mut self, mail: &Mail) {
-        let sender = mail.sender.as_ref().map_or("", Address::as_str);
-        self.command(&format!("MAIL FROM:<{sender}>"));
+        let ascii = mail.sender.as_ref().is_none_or(Address::is_ascii);
+        if (mail.smtputf8 || !ascii) && !self.abilities.smtputf8 {
+            let reply = Reply::new(550, "5.6.7 The mail server does not offer SMTPUTF8");
+            return self.answer_ourselves(reply);
+        }
+        let offered = Mail {
+            size: mail.size.filter(|_| self.takes_size),
+            body: mail.body.filter(|_| self.abilities.eight_bit),
+            ..mail.clone()
+        };
+        self.command(&offered.strict());
     }
 
     /// Issues RCPT.
     pub fn rcpt(&mut self, recipient: &Address) {
+        if !recipient.is_ascii() && !self.abilities.smtputf8 {
+            let reply = Reply::new(553, "5.6.7 The mail server does not offer SMTPUTF8");
+            return self.answer_ourselves(reply);
+        }
         self.command(&format!("RCPT TO:<{recipient}>"));
     }
 
@@ -88,21 +130,116 @@ impl Exchange {
     }
 
     /// The owner has written the body and the final dot; the server's verdict is awaited.
-    pub fn body_sent(&mut self) {}
+    pub fn body_sent(&mut self) {
+        if matches!(self.phase, Phase::Ready) {
+            self.wire.trace.client(|| "(the message)".to_owned());
+            self.phase = Phase::Command;
+        }
+    }
 
     /// Issues RSET.
     pub fn reset(&mut self) {
         self.command("RSET");
     }
 
-    /// Issues QUIT; after the answer, or the end of the connection, the dialogue closes.
+    /// Issues QUIT. After the answer, or the end of the connection, comes [`Action::Close`].
     pub fn quit(&mut self) {
         self.command("QUIT");
+        if matches!(self.phase, Phase::Command) {
+            self.phase = Phase::Quit;
+        }
     }
 
+    /// Addresses are the only foreign text in a command, and they hold no control characters.
     fn command(&mut self, line: &str) {
-        self.out.extend_from_slice(line.as_bytes());
-        self.out.extend_from_slice(b"\r\n");
+        if matches!(self.phase, Phase::Ready) {
+            self.wire.say(format_args!("{line}"));
+            self.phase = Phase::Command;
+        }
+    }
+
+    fn answer_ourselves(&mut self, reply: Reply) {
+        if matches!(self.phase, Phase::Ready) {
+            self.phase = Phase::Local(reply);
+        }
+    }
+
+    fn heard(&mut self, reply: &Reply) {
+        let words = self.scrubbed(reply);
+        self.wire.heard(format_args!("{words}"));
+    }
+
+    /// The server's words without our token, should it send that back.
+    fn scrubbed(&self, reply: &Reply) -> String {
+        let words = reply.words();
+        match &self.bearer {
+            Some(bearer) => bearer.scrub(&words),
+            None => words,
+        }
+    }
+
+    /// Takes the next reply, if it is here.
+    fn advance(&mut self) -> bool {
+        match self.replies.take(&mut self.wire.input) {
+            Ok(None) => return false,
+            Ok(Some(reply)) => {
+                self.heard(&reply);
+                self.take(reply);
+            }
+            Err(bad) => self.fail(Failure::Misbehaved(bad.to_string())),
+        }
+        true
+    }
+
+    fn take(&mut self, reply: Reply) {
+        match std::mem::replace(&mut self.phase, Phase::Ready) {
+            Phase::Command => self.phase = Phase::Told(Event::Reply(reply)),
+            Phase::Quit => self.phase = Phase::Closed,
+            // Nothing was asked: a server that closes a quiet session says so first.
+            Phase::Ready => self.fail(Failure::Said(reply)),
+            phase => self.log_in(&phase, &reply),
+        }
+    }
+
+    /// Ends the dialogue: before the login as a refusal, after it as a loss.
+    fn fail(&mut self, failure: Failure) {
+        match self.phase {
+            Phase::Closed | Phase::Told(Event::Refused(_) | Event::Lost(_)) => return,
+            Phase::Quit => {
+                self.phase = Phase::Closed;
+                return;
+            }
+            _ => {}
+        }
+        let event = if self.bearer.is_some() {
+            Event::Refused(self.refusal(failure))
+        } else {
+            Event::Lost(failure.words())
+        };
+        let _ = self.wire.take_output();
+        self.wire.input.clear();
+        self.bearer = None;
+        self.phase = Phase::Told(event);
+    }
+}
+
+/// Why a session ends.
+enum Failure {
+    /// The connection is closed.
+    Closed,
+    /// The server said something that the protocol does not allow.
+    Misbehaved(String),
+    /// The server's own words to something else, or to nothing.
+    Said(Reply),
+}
+
+impl Failure {
+    fn words(&self) -> String {
+        match self {
+            Self::Closed => "the mail server closed the connection".to_owned(),
+            Self::Misbehaved(words) => words.clone(),
+            Self::Said(reply) => reply.words(),
+        }
     }
 }
 
@@ -110,25 +247,60 @@ impl Dialogue for Exchange {
     type Event = Event;
 
     fn receive(&mut self, bytes: &[u8]) {
-        self.input.push(bytes);
+        self.wire.input.push(bytes);
     }
 
     fn next(&mut self) -> Action<Event> {
-        if !self.out.is_empty() {
-            return Action::Write(std::mem::take(&mut self.out));
-        }
-        match self.replies.take(&mut self.input) {
-            Ok(Some(reply)) => Action::Event(Event::Reply(reply)),
-            Ok(None) => Action::Read,
-            Err(bad) => Action::Event(Event::Lost(bad.to_string())),
+        loop {
+            if let Some(bytes) = self.wire.take_output() {
+                return Action::Write(bytes);
+            }
+            match std::mem::replace(&mut self.phase, Phase::Closed) {
+                Phase::Closed => return Action::Close,
+                Phase::Told(event) => {
+                    if matches!(event, Event::Ready(_) | Event::Reply(_)) {
+                        self.phase = Phase::Ready;
+                    }
+                    return Action::Event(event);
+                }
+                Phase::Local(reply) => {
+                    self.phase = Phase::Ready;
+                    return Action::Event(Event::Reply(reply));
+                }
+                Phase::Upgrade(told) => {
+                    self.phase = Phase::Upgrade(true);
+                    return if told { Action::Wait } else { Action::StartTls };
+                }
+                phase => self.phase = phase,
+            }
+            if !self.advance() {
+                return match self.phase {
+                    Phase::Ready => Action::Wait,
+                    _ => Action::Read,
+                };
+            }
         }
     }
 
     fn into_leftover(self) -> Vec<u8> {
-        self.input.into_rest()
+        self.wire.input.into_rest()
     }
 
     fn trace(&mut self) -> &mut Trace {
-        &mut self.trace
+        &mut self.wire.trace
+    }
+}
+
+/// Our own name as EHLO takes it: Exchange refuses a bad one with 5.7.506.
+fn domain(name: &str) -> String {
+    let name: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-._[]:".contains(*c))
+        .take(255)
+        .collect();
+    if name.is_empty() {
+        "localhost".to_owned()
+    } else {
+        name
     }
 }

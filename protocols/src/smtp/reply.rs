@@ -73,20 +73,26 @@ impl Reply {
     /// printable ASCII becomes `?`, and an overlong line is cut.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        let last = self.lines.len().saturating_sub(1);
-        for (i, line) in self.lines.iter().enumerate() {
-            out.extend_from_slice(self.code.to_string().as_bytes());
-            out.push(if i == last { b' ' } else { b'-' });
-            out.extend(line.chars().take(TEXT_OCTETS).map(|c| {
-                if c == ' ' || c.is_ascii_graphic() {
-                    c as u8
-                } else {
-                    b'?'
-                }
-            }));
+        for line in self.wire_lines() {
+            out.extend_from_slice(line.as_bytes());
             out.extend_from_slice(b"\r\n");
         }
         out
+    }
+
+    /// The lines of [`to_bytes`](Self::to_bytes) without their ends.
+    pub(super) fn wire_lines(&self) -> impl Iterator<Item = String> {
+        let last = self.lines.len().saturating_sub(1);
+        self.lines.iter().enumerate().map(move |(i, text)| {
+            let mut line = self.code.to_string();
+            line.push(if i == last { ' ' } else { '-' });
+            let text = text.chars().take(TEXT_OCTETS);
+            line.extend(text.map(|c| match c {
+                ' '..='~' => c,
+                _ => '?',
+            }));
+            line
+        })
     }
 }
 
