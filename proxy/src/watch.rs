@@ -1,12 +1,12 @@
 //! What ops can see: log lines.
 //!
-//! [`log::start`] sets up tracing once; [`SessionSummary`] and [`MessageSummary`] are the one line
+//! [`start`] sets up tracing once; [`SessionSummary`] and [`MessageSummary`] are the one line
 //! that each session and each message gets. Field names are documented in `docs/LOGGING.md`.
 
-pub(crate) mod log;
+mod logging;
 mod summary;
 
 pub(crate) use self::{
-    log::Logging,
+    logging::{Logging, start},
     summary::{MessageSummary, SessionSummary},
 };

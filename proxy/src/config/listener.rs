@@ -113,12 +113,12 @@ pub(super) fn resolve(
             .iter()
             .find(|other| other.address == listener.address && listener.address.port() != 0);
         if let Some(twin) = twin {
+            // Blamed is the one that the file moved there.
+            let named = source.has(&["listener", &listener.name]);
+            let (blamed, other) = if named { (listener, twin) } else { (twin, listener) };
             findings.push(source.wrong(
-                &["listener", &listener.name, "address"],
-                format!(
-                    "is {}, which [listener.{}] already has",
-                    listener.address, twin.name
-                ),
+                &["listener", &blamed.name, "address"],
+                format!("is {}, which [listener.{}] already has", blamed.address, other.name),
             ));
         }
     }
@@ -162,7 +162,7 @@ fn one(
             };
             findings.push(source.wrong(
                 &["listener", name],
-                format!("is a listener of your own and needs \"{key}\", for example {key} = \"{example}\"{hint}"),
+                format!("is not one of the listeners that exist anyway, and needs \"{key}\", for example {key} = \"{example}\"{hint}"),
             ));
         };
         if table.protocol.is_none() {

@@ -186,6 +186,7 @@ fn name(path: &[&str]) -> String {
     match path.split_last() {
         None => "the file".to_owned(),
         Some((key, [])) => format!("\"{key}\""),
+        Some((_, ["listener" | "provider"])) => section(path),
         Some((key, sections)) => format!("\"{key}\" in {}", section(sections)),
     }
 }
