@@ -47,7 +47,7 @@ pub(super) async fn serve(connection: Connection, context: Arc<Context>) {
     let mut summary = SessionSummary::new(&connection);
     let mut session = Session::new(connection, &context);
     let result = session.run().await;
-    session.close().await;
+    session.close();
     if let Some(admitted) = &session.identity {
         summary.login(admitted);
     }
@@ -160,9 +160,7 @@ impl Session<'_> {
                 tokio::select! {
                     step = &mut step => break Some(step?),
                     () = sleep_until(link_until), if between && self.link.is_some() => {
-                        if let Some(link) = self.link.take() {
-                            link.quit().await;
-                        }
+                        self.link.take().map(Link::quit);
                     }
                     () = self.context.stop.cancelled(), if between => break None,
                     () = sleep_until(until) => break None,
@@ -213,6 +211,8 @@ impl Session<'_> {
         };
         match self.context.upstream.ready(&admitted.mailbox, Protocol::Smtp).await {
             Ok(()) => {
+                // A link opened for whoever the network said it was belongs to another mailbox.
+                self.link.take().map(Link::quit);
                 self.identity = Some(admitted);
                 self.device.login_accepted();
             }
@@ -327,16 +327,13 @@ impl Session<'_> {
     }
 
     /// A session that ends inside a transaction drops the exchange's connection: no dot is sent.
-    async fn close(&mut self) {
+    fn close(&mut self) {
         if let Some(transaction) = self.transaction.take() {
             let why = "the session ended before the message was complete";
             transaction.ended(&Outcome::GivenUp(why));
             self.link = None;
         }
-        if let Some(link) = self.link.take() {
-            self.octets += link.octets();
-            link.quit().await;
-        }
+        self.link.take().map(Link::quit);
     }
 
     fn refusal(&self, code: u16, text: &str) -> Reply {

@@ -71,11 +71,6 @@ impl Intake {
         !matches!(self.state, State::Bad(_)) && !self.is_too_big()
     }
 
-    /// Whether the end of the data was seen.
-    pub(super) fn is_complete(&self) -> bool {
-        matches!(self.state, State::Ended(_))
-    }
-
     /// Octets of content so far, those beyond the limit included.
     pub(super) fn octets(&self) -> u64 {
         self.octets

@@ -11,10 +11,14 @@ use portreeve_protocols::{
         Reply,
         address::Address,
         command::Mail,
-        exchange::{Abilities, Event, Exchange},
+        exchange::{Event, Exchange},
     },
 };
-use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    time::{error::Elapsed, timeout},
+};
 use tokio_rustls::client::TlsStream;
 
 use crate::{
@@ -23,15 +27,17 @@ use crate::{
     upstream::Opened,
 };
 
+/// How long last words may take, ours or theirs.
+const PARTING: Duration = Duration::from_secs(2);
+
 /// An authenticated SMTP session with the exchange.
 pub(super) struct Link {
     stream: TlsStream<TcpStream>,
     dialogue: Exchange,
-    abilities: Abilities,
+    smtputf8: bool,
     wire: Wire,
     reply_within: Duration,
     final_reply_within: Duration,
-    octets: u64,
 }
 
 /// The exchange's connection is gone; its last words, if there were any.
@@ -43,25 +49,18 @@ impl Link {
         Self {
             stream: opened.stream,
             dialogue: opened.dialogue,
-            abilities: opened.said,
+            smtputf8: opened.said.smtputf8,
             wire,
             reply_within: limits.upstream_command_seconds,
             final_reply_within: limits.upstream_data_seconds,
-            octets: 0,
         }
     }
 
-    /// What the server offers.
-    pub(super) fn abilities(&self) -> &Abilities {
-        &self.abilities
-    }
-
-    /// Octets of message bodies sent so far.
-    pub(super) fn octets(&self) -> u64 {
-        self.octets
-    }
-
     pub(super) async fn mail(&mut self, mail: &Mail) -> Result<Reply, Lost> {
+        if mail.smtputf8 && !self.smtputf8 {
+            let text = "5.6.7 The mail server does not take addresses like this one";
+            return Ok(Reply::new(550, text));
+        }
         self.dialogue.mail(mail);
         self.reply(self.reply_within).await
     }
@@ -83,31 +82,31 @@ impl Link {
 
     /// Writes a piece of the stuffed body.
     pub(super) async fn write(&mut self, stuffed: &[u8]) -> Result<(), Lost> {
-        self.octets += stuffed.len() as u64;
-        match timeout(self.reply_within, self.stream.write_all(stuffed)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Lost(format!("the connection broke while sending: {error}"))),
-            Err(_) => Err(Lost("the exchange stopped taking the message".to_owned())),
-        }
+        let written = timeout(self.reply_within, self.stream.write_all(stuffed)).await;
+        sending(written)
     }
 
     /// The body and its final dot are written: waits for what the exchange says to it.
     pub(super) async fn body_sent(&mut self) -> Result<Reply, Lost> {
-        let flushed = timeout(self.reply_within, self.stream.flush()).await;
-        match flushed {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(Lost(format!("the connection broke while sending: {error}"))),
-            Err(_) => return Err(Lost("the exchange stopped taking the message".to_owned())),
-        }
+        sending(timeout(self.reply_within, self.stream.flush()).await)?;
         self.dialogue.body_sent();
         self.reply(self.final_reply_within).await
     }
 
-    /// Says good-bye; nobody waits long for the answer.
-    pub(super) async fn quit(mut self) {
-        self.dialogue.quit();
-        let _ = self.reply(Duration::from_secs(2)).await;
-        let _ = timeout(Duration::from_secs(1), self.stream.shutdown()).await;
+    /// After a failed write: what the exchange said before it closed, if it said anything.
+    pub(super) async fn parting_words(mut self) -> Option<Reply> {
+        self.dialogue.body_sent();
+        let reply = self.reply(PARTING).await.ok()?;
+        (!reply.is_positive()).then_some(reply)
+    }
+
+    /// Says good-bye in the background; nobody waits for the answer.
+    pub(super) fn quit(mut self) {
+        tokio::spawn(async move {
+            self.dialogue.quit();
+            let _ = self.reply(PARTING).await;
+            let _ = timeout(PARTING, self.stream.shutdown()).await;
+        });
     }
 
     async fn reply(&mut self, within: Duration) -> Result<Reply, Lost> {
@@ -130,5 +129,13 @@ impl Link {
                 Err(error) => return Err(Lost(error.to_string())),
             }
         }
+    }
+}
+
+fn sending(done: Result<std::io::Result<()>, Elapsed>) -> Result<(), Lost> {
+    match done {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(Lost(format!("the connection broke while sending: {error}"))),
+        Err(_) => Err(Lost("the exchange stopped taking the message".to_owned())),
     }
 }

@@ -42,7 +42,12 @@ impl Session<'_> {
             None => self.unsendable(&intake),
         };
         self.swallow(&mut intake).await?;
+        let broken = matches!(intake.state(), State::Bad(_));
         self.finish(intake, reply).await;
+        if broken {
+            self.last_words().await;
+            return Err("line ends that are refused here".to_owned());
+        }
         Ok(())
     }
 
@@ -73,7 +78,7 @@ impl Session<'_> {
                 _ => return Ok(None),
             }
             if let Err(lost) = link.write(&out).await {
-                return Ok(Some(self.lost(&lost)));
+                return Ok(Some(link.parting_words().await.unwrap_or_else(|| self.lost(&lost))));
             }
             out.clear();
             self.read_into(intake).await?;
@@ -85,7 +90,6 @@ impl Session<'_> {
         };
         match sent {
             Ok(reply) => {
-                self.octets += link.octets();
                 self.link = Some(link);
                 Ok(Some(reply))
             }
@@ -95,7 +99,7 @@ impl Session<'_> {
 
     /// Reads what is left of a message that nobody takes any more, so that the device hears why.
     async fn swallow(&mut self, intake: &mut Intake) -> Result<(), String> {
-        while !intake.is_complete() {
+        while *intake.state() == State::Open {
             intake.taken();
             if intake.octets() > self.limits.message_octets.saturating_mul(2) {
                 return Err("the message does not end".to_owned());
@@ -110,6 +114,7 @@ impl Session<'_> {
             transaction.octets(intake.octets());
             transaction.ended(&Outcome::Replied(&reply, Stage::EndOfData));
             self.messages += u32::from(reply.is_positive());
+            self.octets += intake.octets();
         }
         if super::session_is_over(&reply) {
             self.link = None;
