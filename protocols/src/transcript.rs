@@ -45,17 +45,18 @@ pub(crate) fn observe<D: Actor>(
     let mut stage = Stage::new(dialogue);
     let mut cuts = cuts.iter().copied();
     stage.queue = input.to_vec();
+    let mut answered = false;
     loop {
         match stage.step(cuts.next().unwrap_or(usize::MAX).max(1)) {
-            Step::Moved => {}
-            Step::Waits if !stage.over => stage.dialogue.answer(answer),
+            Step::Moved => answered = false,
+            // A dialogue that still waits after the answer has been handed over to what comes next.
+            Step::Waits if !stage.over && !answered => {
+                answered = true;
+                stage.dialogue.answer(answer);
+            }
             Step::Waits | Step::Starves => break,
         }
         check(&stage.dialogue);
-        assert!(
-            stage.lines().len() < 100_000,
-            "the dialogue never comes to rest"
-        );
     }
     stage.lines()
 }
@@ -73,6 +74,7 @@ fn play_cut<D: Actor>(dialogue: D, transcript: &str, cut: usize) -> Vec<String> 
         let text = text.strip_prefix(' ').unwrap_or(text);
         let who = who.chars().next().expect("a letter");
         if matches!(who, 'E') || who.to_ascii_uppercase() == D::PEER_OF {
+            let text = String::from_utf8_lossy(&unescape(text)).into_owned();
             expected.push(format!("{who}: {text}"));
             continue;
         }

@@ -133,6 +133,9 @@ pub(super) fn closing_quote(quoted: &[u8]) -> Option<usize> {
 fn literal(input: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = input.iter().position(|&b| b == b'\r')?;
     let (announcement, rest) = input.split_at(end);
+    if announcement.iter().rposition(|&b| b == b'{') != Some(0) {
+        return None;
+    }
     let announced = super::command::announced_literal(announcement)?;
     rest.strip_prefix(b"\r\n")?
         .split_at_checked(announced.octets)
@@ -201,7 +204,6 @@ mod tests {
             b"\"u\" \"p",
             b"\"u\" \"p\" x",
             b"\"u\"p",
-            b"u {3}",
             b"{1}\r\nu",
             b"u p\0w",
             b"\"u\" \"p\0\"",
@@ -232,7 +234,8 @@ mod tests {
             ].concat();
             let expected = Some((login.clone(), password.clone().into_bytes()));
             prop_assert_eq!(read(&arguments), expected.clone());
-            let found = lenient(&arguments).map(|c| (c.login.clone(), c.password().to_vec()));
+            let line = [&arguments[..], b"\r\n"].concat();
+            let found = lenient(&line).map(|c| (c.login.clone(), c.password().to_vec()));
             prop_assert_eq!(found, expected);
         }
 

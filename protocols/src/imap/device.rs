@@ -3,19 +3,20 @@
 //! It does not know which logins are right, and it reads nothing after the login: what the client
 //! has sent ahead is left over for the pipe.
 
+mod commands;
+
 use zeroize::Zeroizing;
 
 use super::{
-    arguments,
     capability::{self, BeforeLogin},
-    command::{Announced, Command, NotUnderstood, Verb, announced_literal},
+    command::{Announced, Command, Verb, announced_literal},
     exchange::Opened,
 };
 use crate::{
     Action, Channel, Credentials, Denial, DenialKind, Dialogue, Ending, Trace,
-    ending::{is_tls_hello, stranger},
+    ending::is_tls_hello,
     line::TooLong,
-    sasl::conversation::{Conversation, Step},
+    sasl::conversation::Conversation,
     wire::{Side, Wire, one_line},
 };
 
@@ -96,7 +97,6 @@ pub struct Device {
 enum State {
     Greeting,
     Command,
-    /// `None` only while a response is being looked at.
     Sasl {
         tag: String,
         conversation: Conversation,
@@ -268,106 +268,6 @@ impl Device {
         }
     }
 
-    fn run_command(&mut self) {
-        let bytes = std::mem::take(&mut self.command);
-        let command = match Command::split(&bytes) {
-            Ok(command) => command,
-            Err(NotUnderstood { tag }) => return self.not_understood(tag, &bytes),
-        };
-        let (tag, verb) = (command.tag, command.verb);
-        match verb {
-            Verb::Login | Verb::Authenticate if !command.arguments.trim_ascii().is_empty() => {
-                self.wire
-                    .heard(format_args!("{tag} {} <credentials>", verb.name()));
-            }
-            _ => self.wire.heard(format_args!("{tag} {}", verb.name())),
-        }
-        match verb {
-            Verb::Capability => {
-                let list = BeforeLogin {
-                    exchange: &self.capabilities,
-                    channel: self.channel,
-                };
-                self.wire.say(format_args!("* CAPABILITY {list}"));
-                self.wire.say(format_args!("{tag} OK Done"));
-            }
-            Verb::Id => {
-                self.wire.say(format_args!("* ID (\"name\" \"Portreeve\")"));
-                self.wire.say(format_args!("{tag} OK Done"));
-            }
-            Verb::Noop => self.wire.say(format_args!("{tag} OK Done")),
-            Verb::Logout => {
-                self.wire.say(format_args!("* BYE Logging out"));
-                self.wire.say(format_args!("{tag} OK Done"));
-                self.state = State::Closed;
-            }
-            Verb::StartTls => self.start_tls(tag),
-            Verb::Login | Verb::Authenticate if !self.channel.takes_login() => {
-                let advice = if self.channel.offers_upgrade() {
-                    "Use STARTTLS first"
-                } else {
-                    "No login is taken on this port without TLS"
-                };
-                self.wire
-                    .say(format_args!("{tag} NO [PRIVACYREQUIRED] {advice}"));
-                self.count_bad();
-            }
-            Verb::Login => match arguments::login(&bytes, command.arguments) {
-                Some(credentials) => self.logged_in(tag.to_owned(), credentials),
-                None => self.bad(tag, "LOGIN takes a user name and a password"),
-            },
-            Verb::Authenticate => {
-                let (mechanism, initial) = split_blank(command.arguments.trim_ascii());
-                self.sasl(tag.to_owned(), Conversation::begin(mechanism, initial));
-            }
-            Verb::AfterLogin(_) => self.bad(tag, "Log in first"),
-        }
-    }
-
-    fn start_tls(&mut self, tag: &str) {
-        if self.channel.offers_upgrade() {
-            self.wire.say(format_args!("{tag} OK Begin TLS now"));
-            self.state = State::Upgrade { announced: false };
-        } else if self.channel == Channel::Encrypted {
-            self.bad(tag, "TLS is up already");
-        } else {
-            self.bad(tag, "TLS is not available on this port");
-        }
-    }
-
-    fn sasl(&mut self, tag: String, step: Step) {
-        self.state = State::Command;
-        match step {
-            Step::Ask(challenge, conversation) => {
-                self.wire.say(format_args!("+ {challenge}"));
-                self.state = State::Sasl { tag, conversation };
-            }
-            Step::Done(credentials) => self.logged_in(tag, credentials),
-            Step::Cancelled => self.bad(&tag, "Cancelled"),
-            Step::Malformed => self.bad(&tag, "That is not what the mechanism asks for"),
-            Step::UnknownMechanism => {
-                self.wire.say(format_args!(
-                    "{tag} NO Use LOGIN, AUTHENTICATE PLAIN or AUTHENTICATE LOGIN"
-                ));
-                self.count_bad();
-            }
-        }
-    }
-
-    fn logged_in(&mut self, tag: String, credentials: Credentials) {
-        if credentials.login.is_empty() || credentials.password().is_empty() {
-            return self.deny(
-                &tag,
-                "AUTHENTICATIONFAILED",
-                "The user name or the password is empty",
-            );
-        }
-        self.state = State::Login {
-            tag,
-            credentials: Some(credentials),
-        };
-    }
-
     fn deny(&mut self, tag: &str, code: &str, text: &str) {
         self.wire.say(format_args!("{tag} NO [{code}] {text}"));
         self.state = State::Command;
@@ -378,28 +278,6 @@ impl Device {
                 "Too many logins were refused",
             );
         }
-    }
-
-    fn bad(&mut self, tag: &str, text: &str) {
-        self.wire.say(format_args!("{tag} BAD {text}"));
-        self.count_bad();
-    }
-
-    /// The trace does not repeat the tag: it may be a password typed in the wrong place.
-    fn not_understood(&mut self, tag: Option<&str>, bytes: &[u8]) {
-        let line = bytes.trim_ascii_end();
-        self.wire.heard(format_args!("<{} octets>", line.len()));
-        if let Some(protocol) = stranger(line) {
-            return self.end(
-                Ending::WrongProtocol(protocol, "IMAP"),
-                "This is an IMAP server",
-            );
-        }
-        self.wire.say_shown_as(
-            format_args!("{} BAD Not understood", tag.unwrap_or("*")),
-            format_args!("<tag> BAD Not understood"),
-        );
-        self.count_bad();
     }
 
     fn count_bad(&mut self) {
@@ -502,14 +380,6 @@ impl Dialogue for Device {
 
     fn trace(&mut self) -> &mut Trace {
         &mut self.wire.trace
-    }
-}
-
-/// A word, and what follows it.
-fn split_blank(arguments: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match arguments.iter().position(|&b| b == b' ') {
-        Some(at) => (&arguments[..at], Some(arguments[at..].trim_ascii())),
-        None => (arguments, None),
     }
 }
 

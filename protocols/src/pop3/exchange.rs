@@ -166,7 +166,15 @@ impl Exchange {
             State::Authenticate {
                 step: SaslStep::Announced,
                 ..
-            } => self.refused(said.unwrap_or(RefusalKind::NoMechanism), words),
+            } => {
+                let offered = self.abilities.mechanism.is_some();
+                let otherwise = if offered {
+                    RefusalKind::TokenRefused
+                } else {
+                    RefusalKind::NoMechanism
+                };
+                self.refused(said.unwrap_or(otherwise), words);
+            }
             // "Protocol error. Connection is closed. 10": not the token but its form or length.
             State::Authenticate { .. } if words.starts_with("Protocol error") => {
                 self.refused(RefusalKind::Misbehaved, words);
