@@ -139,3 +139,65 @@ fn is_domain(domain: &str) -> bool {
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c) || !c.is_ascii())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_rfc_5321() {
+        let of = |local: usize, domain: usize| {
+            Address::parse(&format!("{}@{}", "l".repeat(local), "d".repeat(domain))).map(drop)
+        };
+        assert_eq!(of(64, 189), Ok(()));
+        assert_eq!(of(64, 190), Err(BadAddress::TooLong));
+        assert_eq!(of(65, 1), Err(BadAddress::TooLong));
+        assert_eq!(of(1, 252), Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_stand_in_an_envelope() {
+        for bad in [
+            "a\r\nRCPT TO:<b@c>",
+            "a\n@b",
+            "a\0@b",
+            "a@b\r",
+            "\"a\r\n\"@b",
+            "a\u{85}@b",
+            "a b@c",
+            "a@b c",
+            "a<@b",
+            "a>@b",
+            "a@b>",
+            "\"a@b",
+            "\"a\\",
+            "a\\@b",
+            "a@[1.2.3.4",
+            "a@[]",
+            "a@[x<]",
+            "a@b,c@d",
+            "a;b@c",
+            "a@b:25",
+            "(x)a@b",
+            "a@\"b\"",
+        ] {
+            assert!(Address::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn parts_of_an_address() {
+        let address = Address::parse(" @r1,@r2:\"a@b\"@c.d ").unwrap();
+        assert_eq!(address.as_str(), "\"a@b\"@c.d");
+        assert_eq!(address.domain(), Some("c.d"));
+        assert_eq!(address.to_string(), address.as_str());
+        assert_eq!(Address::parse("root").unwrap().domain(), None);
+        assert_eq!(
+            Address::parse("FAX=+49/30@gw.lan").unwrap().domain(),
+            Some("gw.lan")
+        );
+        assert!(!Address::parse("\u{e4}@b").unwrap().is_ascii());
+        assert_eq!(Address::parse(" "), Err(BadAddress::Empty));
+        assert_eq!(Address::parse("@r:"), Err(BadAddress::Empty));
+    }
+}

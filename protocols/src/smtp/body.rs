@@ -6,6 +6,9 @@
 
 mod stuffer;
 
+#[cfg(test)]
+mod tests;
+
 use memchr::memchr2;
 
 pub use stuffer::Stuffer;

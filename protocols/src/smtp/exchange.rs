@@ -295,7 +295,7 @@ impl Dialogue for Exchange {
 fn domain(name: &str) -> String {
     let name: String = name
         .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || "-._[]:".contains(*c))
+        .filter(|c| c.is_ascii_alphanumeric() || "-.[]:".contains(*c))
         .take(255)
         .collect();
     if name.is_empty() {

@@ -193,3 +193,139 @@ fn split_line(line: &[u8]) -> Option<(u16, bool, String)> {
     };
     Some((code, last, String::from_utf8_lossy(text).into_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(input: &[u8]) -> Result<Vec<Reply>, BadReply> {
+        let mut buffer = LineBuffer::new();
+        let mut reader = ReplyReader::new();
+        let mut replies = Vec::new();
+        buffer.push(input);
+        while let Some(reply) = reader.take(&mut buffer)? {
+            replies.push(reply);
+        }
+        Ok(replies)
+    }
+
+    #[test]
+    fn replies_of_one_line_and_of_many() {
+        let replies = read(
+            b"250-one\r\n250-2.1.0 two\n250 three\r\n354\r\n220 \r\n550\t5.1.1 no\r\n250-\r\n250\r\n25",
+        )
+        .unwrap();
+        let lines: Vec<_> = replies.iter().map(|r| (r.code, r.lines.clone())).collect();
+        assert_eq!(
+            lines,
+            [
+                (250, vec!["one".into(), "2.1.0 two".into(), "three".into()]),
+                (354, vec![String::new()]),
+                (220, vec![String::new()]),
+                (550, vec!["5.1.1 no".into()]),
+                (250, vec![String::new(), String::new()]),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_reply() {
+        let long = format!("250 {}\r\n", "x".repeat(LINE_OCTETS));
+        let endless = "250-x\r\n".repeat(REPLY_LINES + 1);
+        for (input, why) in [
+            ("hello\r\n", BadReply::NotAReply),
+            ("\r\n", BadReply::NotAReply),
+            ("25\r\n", BadReply::NotAReply),
+            ("150 x\r\n", BadReply::NotAReply),
+            ("650 x\r\n", BadReply::NotAReply),
+            ("2500 x\r\n", BadReply::NotAReply),
+            ("250-a\r\n251 b\r\n", BadReply::MixedCodes),
+            (&long, BadReply::LineTooLong),
+            (&endless, BadReply::TooManyLines),
+        ] {
+            assert_eq!(read(input.as_bytes()), Err(why), "{input}");
+        }
+    }
+
+    #[test]
+    fn enhanced_codes() {
+        let of = |text: &str| Reply::new(550, text).enhanced();
+        assert_eq!(of("5.7.139 no"), Some((5, 7, 139)));
+        assert_eq!(of("2.0.0"), Some((2, 0, 0)));
+        for text in [
+            "",
+            "no",
+            "3.1.1 x",
+            "5.1",
+            "5.1.1.1 x",
+            "5.1111.1 x",
+            "5.+1.1 x",
+            "5..1 x",
+        ] {
+            assert_eq!(of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_are_one_short_line() {
+        let reply = Reply {
+            code: 535,
+            lines: vec![
+                "5.7.8 Not\u{7}accepted.".into(),
+                "5.7.8  See x".into(),
+                String::new(),
+            ],
+        };
+        assert_eq!(reply.words(), "535 5.7.8 Not?accepted. See x");
+        assert_eq!(
+            Reply::new(250, &"x".repeat(9999)).words().len(),
+            WORDS_CHARS
+        );
+        assert!(reply.is_permanent() && !reply.is_temporary() && !reply.is_positive());
+    }
+
+    #[test]
+    fn nothing_in_a_text_ends_a_line_towards_the_device() {
+        let reply = Reply {
+            code: 550,
+            lines: vec!["a\r\n250 b".into(), "\u{e4}\0".into(), "x".repeat(9999)],
+        };
+        let bytes = reply.to_bytes();
+        assert!(bytes.starts_with(b"550-a??250 b\r\n550-??\r\n550 xx"));
+        assert!(bytes.split(|&b| b == b'\n').all(|line| line.len() < 512));
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunking_gives_the_same_and_nothing_panics(
+            input in proptest::collection::vec(
+                prop_oneof!["250-", "250 ok", "\r\n", "\n", "251 x", "[ -~]{0,9}"], 0..30),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let input = input.concat().into_bytes();
+            let mut buffer = LineBuffer::new();
+            let mut reader = ReplyReader::new();
+            let mut found = Ok(Vec::new());
+            let (one, other) = input.split_at(at.index(input.len() + 1));
+            for piece in [one, other] {
+                buffer.push(piece);
+                while let Ok(replies) = &mut found {
+                    match reader.take(&mut buffer) {
+                        Ok(Some(reply)) => replies.push(reply),
+                        Ok(None) => break,
+                        Err(bad) => found = Err(bad),
+                    }
+                }
+            }
+            prop_assert_eq!(found, read(&input));
+        }
+
+        #[test]
+        fn what_we_write_can_be_read(code in 200u16..600, lines in proptest::collection::vec("[ -~]{0,99}", 1..9)) {
+            let reply = Reply { code, lines };
+            prop_assert_eq!(read(&reply.to_bytes()), Ok(vec![reply]));
+        }
+    }
+}
