@@ -21,10 +21,11 @@ pub use ports::Ports;
 pub use postfix::Postfix;
 pub use tether::Tether;
 
+use crate::harness::Setup;
 use std::path::{Path, PathBuf};
 
 /// The folder with the configurations and the npm project.
-pub(crate) fn files() -> PathBuf {
+pub fn files() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("servers")
 }
 
@@ -77,28 +78,30 @@ impl Servers {
         }
     }
 
-    /// The configuration that makes Portreeve use these servers, as `[provider.real]`.
-    pub fn provider(&self) -> String {
-        format!(
-            "default-provider = \"real\"\n\
-             [tls]\n\
-             upstream-ca-file = \"{ca}\"\n\
-             [provider.real]\n\
-             preset = \"oidc\"\n\
-             issuer = \"{issuer}\"\n\
-             client-id = \"{client}\"\n\
-             scopes = [\"openid\", \"offline_access\", \"email\", \"profile\"]\n\
-             imap = {{ host = \"localhost\", port = {imaps}, tls = \"implicit\" }}\n\
-             pop3 = {{ host = \"localhost\", port = {pop3}, tls = \"starttls\" }}\n\
-             smtp = {{ host = \"localhost\", port = {smtp}, tls = \"starttls\" }}\n",
-            ca = self.certificates.ca().display(),
-            issuer = self.oidc.issuer(),
-            client = Oidc::CLIENT,
-            imaps = self.dovecot.ports.imaps,
-            pop3 = self.dovecot.ports.pop3,
-            smtp = self.postfix.submission,
-        )
+    /// A configuration that makes Portreeve use these servers.
+    pub fn setup(&self) -> Setup {
+        let section = "provider.real";
+        let lines = [
+            "preset = \"oidc\"".to_owned(),
+            format!("issuer = \"{}\"", self.oidc.issuer()),
+            format!("client-id = \"{}\"", Oidc::CLIENT),
+            "scopes = [\"openid\", \"offline_access\", \"email\", \"profile\"]".to_owned(),
+            upstream("imap", self.dovecot.ports.imaps, "implicit"),
+            upstream("pop3", self.dovecot.ports.pop3, "starttls"),
+            upstream("smtp", self.postfix.submission, "starttls"),
+        ];
+        let setup = Setup::new()
+            .upstream_ca(&self.certificates.ca())
+            .set("", "default-provider = \"real\"");
+        lines
+            .iter()
+            .fold(setup, |setup, line| setup.set(section, line))
     }
+}
+
+/// The line of a provider's configuration that says where it serves a protocol.
+pub fn upstream(protocol: &str, port: u16, tls: &str) -> String {
+    format!("{protocol} = {{ host = \"localhost\", port = {port}, tls = \"{tls}\" }}")
 }
 
 #[cfg(test)]

@@ -10,8 +10,14 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
+
+/// How long a message may be under way.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The one SASL mechanism that the server offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +70,61 @@ impl Dovecot {
     /// The socket that answers other servers about logins.
     pub fn auth(&self) -> PathBuf {
         self.folder.path().join("auth")
+    }
+
+    /// Puts a message into the inbox of a local part exactly as it is, as a delivery agent would.
+    pub fn deliver(&self, local: &str, message: &[u8]) {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let inbox = self.inbox(local);
+        for folder in [
+            &inbox,
+            &inbox.join("tmp"),
+            &inbox.join("cur"),
+            &inbox.join("new"),
+        ] {
+            if !folder.is_dir() {
+                fs::create_dir(folder).expect("a Maildir");
+                give(folder, &user("mail"), &group("mail"));
+            }
+        }
+        let name = format!("{}.test", COUNT.fetch_add(1, Ordering::Relaxed));
+        let writing = inbox.join("tmp").join(&name);
+        fs::write(&writing, message).expect("a message file");
+        give(&writing, &user("mail"), &group("mail"));
+        fs::rename(&writing, inbox.join("new").join(&name)).expect("a delivery");
+    }
+
+    /// Waits until the inbox of a local part holds this many new messages and gives their bytes as
+    /// they lie on disk, where a line ends with a mere LF.
+    pub fn delivered(&self, local: &str, count: usize) -> Vec<Vec<u8>> {
+        let folder = self.inbox(local).join("new");
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let mut files: Vec<_> = fs::read_dir(&folder)
+                .into_iter()
+                .flatten()
+                .map(|entry| entry.expect("an entry").path())
+                .collect();
+            if files.len() >= count {
+                // The name begins with the second of the delivery.
+                files.sort();
+                return files
+                    .iter()
+                    .map(|file| fs::read(file).expect("a message file"))
+                    .collect();
+            }
+            assert!(
+                Instant::now() < until,
+                "{} of {count} messages arrived; dovecot says:\n{}",
+                files.len(),
+                self.log()
+            );
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    fn inbox(&self, local: &str) -> PathBuf {
+        self.folder.path().join("mail").join(local)
     }
 
     /// What it has logged.
