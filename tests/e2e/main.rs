@@ -3,4 +3,11 @@
 //! `fakes_*` talk to the fakes of this crate, `real_*` to servers that nobody here wrote. They are one
 //! program so that they link once; the files are named after what they are about.
 
+mod fakes_admin;
+mod fakes_imap;
+mod fakes_pop3;
+mod fakes_process;
+mod fakes_smtp;
 mod fakes_themselves;
+mod fakes_tokens;
+mod support;

@@ -38,7 +38,7 @@ pub enum Certificate {
 /// The test authority. Its certificate lies in a file as long as this value lives.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    certificate: CertificateDer<'static>,
+    root: CertificateDer<'static>,
     pem: String,
     path: PathBuf,
     _folder: TempDir,
@@ -63,7 +63,7 @@ impl Authority {
         let path = folder.path().join("test-ca.pem");
         fs::write(&path, certificate.pem()).expect("the CA file");
         Self {
-            certificate: certificate.der().clone(),
+            root: certificate.der().clone(),
             pem: certificate.pem(),
             issuer: Issuer::new(params, key),
             path,
@@ -84,6 +84,26 @@ impl Authority {
     /// A TLS server with this kind of certificate. Sessions resume by tickets.
     pub fn server(&self, kind: Certificate) -> Arc<ServerConfig> {
         let key = KeyPair::generate().expect("a key");
+        let certificate = self.certificate(kind, &key);
+        let mut config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+            )
+            .expect("a server configuration");
+        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().expect("a ticketer");
+        Arc::new(config)
+    }
+
+    /// A new server certificate of the right kind and its key, both in PEM.
+    pub fn server_pem(&self) -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = self.certificate(Certificate::Good, &key);
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn certificate(&self, kind: Certificate, key: &KeyPair) -> rcgen::Certificate {
         let names: Vec<String> = match kind {
             Certificate::WrongName => vec!["somebody.else.example".into()],
             _ => NAMES.map(Into::into).to_vec(),
@@ -99,25 +119,16 @@ impl Authority {
             params.not_before = date_time_ymd(2020, 1, 1);
             params.not_after = date_time_ymd(2021, 1, 1);
         }
-        let certificate = match kind {
-            Certificate::SelfSigned => params.self_signed(&key),
-            _ => params.signed_by(&key, &self.issuer),
+        match kind {
+            Certificate::SelfSigned => params.self_signed(key),
+            _ => params.signed_by(key, &self.issuer),
         }
-        .expect("a server certificate");
-        let mut config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-            )
-            .expect("a server configuration");
-        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().expect("a ticketer");
-        Arc::new(config)
+        .expect("a server certificate")
     }
 
     /// A TLS client that trusts this authority alone.
     pub fn client(&self) -> Arc<ClientConfig> {
-        client_trusting([self.certificate.clone()])
+        client_trusting([self.root.clone()])
     }
 }
 

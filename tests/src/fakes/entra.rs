@@ -147,6 +147,11 @@ impl Entra {
         self.directory.approve_all(Some(account));
     }
 
+    /// Codes wait for an answer again.
+    pub fn approve_nothing(&self) {
+        self.directory.approve_all(None);
+    }
+
     /// The person enters this code and says no.
     pub fn decline(&self, user_code: &str) {
         assert!(

@@ -85,6 +85,20 @@ impl Client {
         Ok(())
     }
 
+    /// The certificate that the other side has shown, in DER.
+    pub fn server_certificate(&self) -> Vec<u8> {
+        match &self.stream {
+            Some(Stream::Tls(stream)) => {
+                let certificates = stream.conn.peer_certificates().unwrap_or_default();
+                certificates
+                    .first()
+                    .map(|der| der.to_vec())
+                    .unwrap_or_default()
+            }
+            _ => self.fail("there is no TLS on this connection"),
+        }
+    }
+
     /// Sends text as it is.
     pub fn send(&mut self, text: &str) -> &mut Self {
         self.send_bytes(text.as_bytes())

@@ -47,12 +47,12 @@ impl World {
         self.device("Scanner", mailbox, &[])
     }
 
-    /// `portreeve mailbox add`, with the code approved as the mailbox itself.
+    /// `portreeve mailbox add`, approved at once as the mailbox itself.
     pub fn sign_in(&self, mailbox: &str) -> Said {
-        self.entra.account(mailbox);
-        let adding = self.portreeve.cli_start(&["mailbox", "add", mailbox]);
-        self.entra.approve_next(mailbox);
-        Said::of(adding).ok()
+        self.entra.approve_all(mailbox);
+        let said = self.portreeve.cli(&["mailbox", "add", mailbox]).ok();
+        self.entra.approve_nothing();
+        said
     }
 
     /// `portreeve device add`, with what else is said on the command line.
@@ -60,14 +60,59 @@ impl World {
         let mut arguments = vec!["device", "add", name, "--mailbox", mailbox, "--json"];
         arguments.extend(more);
         let said = self.portreeve.cli(&arguments).ok();
-        let card = said.json();
-        let text = |key: &str| card[key].as_str().map(ToOwned::to_owned);
+        self.remember(&said)
+    }
+
+    /// A device that keeps its password.
+    pub fn device_with_password(
+        &mut self,
+        name: &str,
+        mailbox: &str,
+        login: &str,
+        password: &str,
+    ) -> Device {
+        let arguments = [
+            "device",
+            "add",
+            name,
+            "--mailbox",
+            mailbox,
+            "--login",
+            login,
+            "--password-stdin",
+            "--json",
+        ];
+        let input = format!("{password}\n");
+        let said = self.portreeve.cli_with_input(&arguments, &input).ok();
+        let mut device = self.remember(&said);
+        password.clone_into(&mut device.password);
+        self.portreeve.keep_secret(password);
+        device
+    }
+
+    /// The login on a settings card in JSON; its password is a secret from now on.
+    pub fn remember(&mut self, said: &Said) -> Device {
+        let added = said.json();
+        let text = |key: &str| added["card"][key].as_str().map(ToOwned::to_owned);
         let device = Device {
-            login: text("login").unwrap_or_else(|| panic!("no login in {card}")),
+            login: text("user").unwrap_or_default(),
             password: text("password").unwrap_or_default(),
         };
         self.portreeve.keep_secret(&device.password);
         device
+    }
+
+    /// How a mailbox is, as `mailbox show --json` says it.
+    pub fn state(&self, mailbox: &str) -> String {
+        let shown = self.portreeve.cli(&["mailbox", "show", mailbox, "--json"]);
+        let kind = &shown.ok().json()["state"]["kind"];
+        kind.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Stops the daemon and starts it again: what it held in memory is gone.
+    pub fn restart(&mut self) {
+        self.portreeve.stop();
+        self.portreeve.start_again();
     }
 
     /// An IMAP session of this device, logged in over TLS.
