@@ -75,6 +75,38 @@ impl Conversation {
     }
 }
 
+/// The mechanism and the initial response out of an AUTH or AUTHENTICATE command's arguments.
+pub fn split(arguments: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let arguments = arguments.trim_ascii();
+    match arguments.iter().position(|&b| b == b' ') {
+        Some(at) => (&arguments[..at], Some(arguments[at..].trim_ascii())),
+        None => (arguments, None),
+    }
+}
+
+/// A mechanism's name for the trace, where it is a name that clients know: anything else may be a
+/// password in the wrong place.
+pub fn known_name(mechanism: &[u8]) -> &'static str {
+    [
+        "PLAIN",
+        "LOGIN",
+        "XOAUTH2",
+        "OAUTHBEARER",
+        "CRAM-MD5",
+        "DIGEST-MD5",
+        "NTLM",
+        "GSSAPI",
+        "EXTERNAL",
+        "SCRAM-SHA-1",
+        "SCRAM-SHA-256",
+        "APOP",
+        "MSN",
+    ]
+    .into_iter()
+    .find(|name| name.as_bytes().eq_ignore_ascii_case(mechanism))
+    .unwrap_or("<unknown>")
+}
+
 impl std::fmt::Debug for Conversation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.awaiting {
@@ -131,5 +163,9 @@ mod tests {
             Conversation::begin(b"XOAUTH2", None),
             Step::UnknownMechanism
         ));
+        assert_eq!(split(b"PLAIN"), (&b"PLAIN"[..], None));
+        assert_eq!(split(b" plain  = "), (&b"plain"[..], Some(&b"="[..])));
+        assert_eq!(known_name(b"xoauth2"), "XOAUTH2");
+        assert_eq!(known_name(b"s3cret"), "<unknown>");
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         capability::BeforeLogin,
         command::{Command, NotUnderstood, Verb},
     },
-    sasl::conversation::{Conversation, Step},
+    sasl::conversation::{self, Conversation, Step},
 };
 
 impl Device {
@@ -20,12 +20,17 @@ impl Device {
             Err(NotUnderstood { tag }) => return self.not_understood(tag, &bytes),
         };
         let (tag, verb) = (command.tag, command.verb);
+        let (mechanism, initial) = conversation::split(command.arguments);
+        let shown = verb.name();
         match verb {
-            Verb::Login | Verb::Authenticate if !command.arguments.trim_ascii().is_empty() => {
+            Verb::Login => self.wire.heard(format_args!("{tag} {shown} <credentials>")),
+            Verb::Authenticate => {
+                let response = initial.map_or("", |_| " <credentials>");
+                let name = conversation::known_name(mechanism);
                 self.wire
-                    .heard(format_args!("{tag} {} <credentials>", verb.name()));
+                    .heard(format_args!("{tag} {shown} {name}{response}"));
             }
-            _ => self.wire.heard(format_args!("{tag} {}", verb.name())),
+            _ => self.wire.heard(format_args!("{tag} {shown}")),
         }
         match verb {
             Verb::Capability => {
@@ -62,7 +67,6 @@ impl Device {
                 None => self.bad(tag, "LOGIN takes a user name and a password"),
             },
             Verb::Authenticate => {
-                let (mechanism, initial) = split_blank(command.arguments.trim_ascii());
                 self.sasl(tag.to_owned(), Conversation::begin(mechanism, initial));
             }
             Verb::AfterLogin(_) => self.bad(tag, "Log in first"),
@@ -133,13 +137,5 @@ impl Device {
     fn bad(&mut self, tag: &str, text: &str) {
         self.wire.say(format_args!("{tag} BAD {text}"));
         self.count_bad();
-    }
-}
-
-/// A word, and what follows it.
-fn split_blank(arguments: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match arguments.iter().position(|&b| b == b' ') {
-        Some(at) => (&arguments[..at], Some(arguments[at..].trim_ascii())),
-        None => (arguments, None),
     }
 }

@@ -254,7 +254,7 @@ fn case_18_authenticate_login() {
 
 #[test]
 fn case_19_modern_mechanisms_are_refused_here_and_their_token_is_not_traced() {
-    encrypted(
+    let trace = encrypted(
         "
         C: A1 AUTHENTICATE XOAUTH2 czNjcmV0
         S: A1 NO Use LOGIN, AUTHENTICATE PLAIN or AUTHENTICATE LOGIN
@@ -268,6 +268,7 @@ fn case_19_modern_mechanisms_are_refused_here_and_their_token_is_not_traced() {
         S: A4 NO Use LOGIN, AUTHENTICATE PLAIN or AUTHENTICATE LOGIN
         ",
     );
+    assert_eq!(trace[1], "C: A1 AUTHENTICATE XOAUTH2 <credentials>");
 }
 
 #[test]

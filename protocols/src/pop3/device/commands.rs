@@ -6,7 +6,7 @@ use super::{Device, State};
 use crate::{
     Channel, Credentials, Ending,
     ending::stranger,
-    sasl::conversation::{Conversation, Step},
+    sasl::conversation::{self, Conversation, Step},
 };
 
 /// The commands of the transaction state (RFC 1939) and UTF8, LANG (RFC 6856).
@@ -82,15 +82,13 @@ impl Device {
             }
             return self.wire.say(format_args!("."));
         }
-        self.wire.heard(format_args!("AUTH <credentials>"));
-        if !self.may_log_in() {
-            return;
+        let (mechanism, initial) = conversation::split(arguments);
+        let response = initial.map_or("", |_| " <credentials>");
+        let name = conversation::known_name(mechanism);
+        self.wire.heard(format_args!("AUTH {name}{response}"));
+        if self.may_log_in() {
+            self.sasl(Conversation::begin(mechanism, initial));
         }
-        let (mechanism, initial) = match arguments.iter().position(|&b| b == b' ') {
-            Some(at) => (&arguments[..at], Some(&arguments[at + 1..])),
-            None => (arguments, None),
-        };
-        self.sasl(Conversation::begin(mechanism, initial));
     }
 
     pub(super) fn sasl(&mut self, step: Step) {
