@@ -23,6 +23,9 @@ pub enum Ending {
     /// The peer speaks another protocol.
     #[error("the peer speaks {0}, not {1}")]
     WrongProtocol(&'static str, &'static str),
+    /// SMTP: a PROXY header where none is taken.
+    #[error("a PROXY header came from an address that may not send one (proxy-protocol-from)")]
+    ProxyHeader,
     /// SMTP: the regular end.
     #[error("the device said QUIT")]
     Quit,

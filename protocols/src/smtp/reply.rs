@@ -82,8 +82,10 @@ impl Reply {
 
     /// The lines of [`to_bytes`](Self::to_bytes) without their ends.
     pub(super) fn wire_lines(&self) -> impl Iterator<Item = String> {
+        // A reply without lines would leave the device waiting.
         let last = self.lines.len().saturating_sub(1);
-        self.lines.iter().enumerate().map(move |(i, text)| {
+        (0..=last).map(move |i| {
+            let text = self.lines.get(i).map_or("", String::as_str);
             let mut line = self.code.to_string();
             line.push(if i == last { ' ' } else { '-' });
             let text = text.chars().take(TEXT_OCTETS);
@@ -295,6 +297,11 @@ mod tests {
         let bytes = reply.to_bytes();
         assert!(bytes.starts_with(b"550-a??250 b\r\n550-??\r\n550 xx"));
         assert!(bytes.split(|&b| b == b'\n').all(|line| line.len() < 512));
+        let empty = Reply {
+            code: 250,
+            lines: Vec::new(),
+        };
+        assert_eq!(empty.to_bytes(), b"250 \r\n");
     }
 
     proptest! {

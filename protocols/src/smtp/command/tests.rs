@@ -134,3 +134,43 @@ proptest! {
         }
     }
 }
+
+/// Addresses as people have them; the oracle has its own opinion on the others.
+fn address() -> impl Strategy<Value = Address> {
+    "[a-z0-9][a-z0-9+_-]{0,20}(\\.[a-z0-9]{1,9})?@[a-z0-9]{1,20}(\\.[a-z]{2,9}){1,3}"
+        .prop_map(|text| Address::parse(&text).unwrap())
+}
+
+proptest! {
+    /// What we send to the exchange is read by another implementation as what we meant.
+    #[test]
+    fn strict_commands_are_understood_elsewhere(
+        sender in proptest::option::of(address()),
+        recipient in address(),
+        size in proptest::option::of(1u32..),
+        body in proptest::option::of(proptest::sample::select(
+            vec![BodyType::SevenBit, BodyType::EightBitMime])),
+        smtputf8 in any::<bool>(),
+    ) {
+        use smtp_proto::{MAIL_BODY_7BIT, MAIL_BODY_8BITMIME, MAIL_SMTPUTF8, Request};
+        let mail = Mail { sender, size: size.map(u64::from), body, smtputf8 };
+        let line = format!("{}\r\n", mail.strict());
+        let Ok(Request::Mail { from }) = Request::parse(&mut line.as_bytes().iter()) else {
+            panic!("{line}")
+        };
+        prop_assert_eq!(from.address, mail.sender.as_ref().map_or("", Address::as_str));
+        prop_assert_eq!(from.size as u64, mail.size.unwrap_or(0));
+        prop_assert_eq!(from.flags & MAIL_BODY_7BIT != 0, body == Some(BodyType::SevenBit));
+        prop_assert_eq!(from.flags & MAIL_BODY_8BITMIME != 0, body == Some(BodyType::EightBitMime));
+        prop_assert_eq!(from.flags & MAIL_SMTPUTF8 != 0, smtputf8);
+        // And we read it back ourselves.
+        let args = line.trim_end().strip_prefix("MAIL ").unwrap();
+        prop_assert_eq!(super::mail(args.as_bytes()), Ok(mail));
+
+        let line = format!("RCPT TO:<{recipient}>\r\n");
+        let Ok(Request::Rcpt { to }) = Request::parse(&mut line.as_bytes().iter()) else {
+            panic!("{line}")
+        };
+        prop_assert_eq!(to.address, recipient.as_str());
+    }
+}

@@ -14,14 +14,16 @@ impl Device {
             return false;
         }
         let input = self.wire.input.peek();
-        let what = match input.first() {
-            Some(_) if is_tls_hello(input) => "TLS",
-            Some(0..=8 | 14..=31 | 127..) => "a binary protocol",
+        let ending = match input.first() {
+            Some(_) if is_tls_hello(input) => Ending::WrongProtocol("TLS", "SMTP"),
+            // A PROXY header of version 2 is two empty lines, then NUL.
+            Some(0) if self.bad == 2 => Ending::ProxyHeader,
+            Some(0..=8 | 14..=31 | 127..) => Ending::WrongProtocol("a binary protocol", "SMTP"),
             _ => return false,
         };
-        self.wire.heard(format_args!("({what})"));
+        self.wire.heard(format_args!("({ending})"));
         self.wire.input.clear();
-        self.phase = Phase::Ended(Ending::WrongProtocol(what, "SMTP"));
+        self.phase = Phase::Ended(ending);
         true
     }
 
@@ -32,6 +34,10 @@ impl Device {
         self.wire
             .heard(format_args!("({} octets not understood)", line.len()));
         match what {
+            _ if !self.acquainted && line.starts_with(b"PROXY ") => {
+                self.say(500, "5.5.1 No PROXY header is taken from this address");
+                self.phase = Phase::Ended(Ending::ProxyHeader);
+            }
             Some(what) if !self.acquainted => {
                 self.dismiss(
                     Ending::WrongProtocol(what, "SMTP"),

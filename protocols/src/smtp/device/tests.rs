@@ -184,7 +184,7 @@ fn commands_that_need_no_login() {
         C: RSET
         S: 250 2.0.0 OK
         S: 250 2.0.0 OK
-        S: 214 2.0.0 Ask the person who gave you this password
+        S: 214 2.0.0 See the settings card of this device
         S: 252 2.5.2 Send the message and see
         S: 250 2.0.0 OK
         C: EXPN list
@@ -357,6 +357,20 @@ fn another_protocol_is_told_apart_at_once() {
     }
     // Later on it is just a bad command.
     encrypted("C: HELO x\nS: 250 gw.lan\nC: GET / HTTP/1.1\nS: 500 5.5.1 Command not known");
+}
+
+#[test]
+fn a_proxy_header_that_nobody_wants_is_named_in_the_log() {
+    let ended = "E: Ended: a PROXY header came from an address that may not send one \
+                 (proxy-protocol-from)\nE: Close";
+    encrypted(&format!(
+        "C: PROXY TCP4 192.0.2.1 198.51.100.2 56324 25\nC: EHLO x\n\
+         S: 500 5.5.1 No PROXY header is taken from this address\n{ended}"
+    ));
+    encrypted(&format!(
+        "c: «0d0a0d0a000d0a515549540a2111000c»\n\
+         S: 500 5.5.1 Command not known\nS: 500 5.5.1 Command not known\n{ended}"
+    ));
 }
 
 #[test]
