@@ -4,7 +4,6 @@
 //! expires does so by whichever comes first (design section 4, "Time"). The pure parts of this crate
 //! take a [`Moment`] and never ask for the time themselves.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// One reading of both clocks.
@@ -51,7 +50,7 @@ pub(crate) struct Clock(Source);
 enum Source {
     System,
     #[cfg(test)]
-    Manual(Arc<std::sync::Mutex<Moment>>),
+    Manual(std::sync::Arc<std::sync::Mutex<Moment>>),
 }
 
 impl Clock {
@@ -91,10 +90,12 @@ impl Clock {
 impl Clock {
     /// A clock that stands still until it is told to move.
     pub(crate) fn manual() -> Self {
-        Self(Source::Manual(Arc::new(std::sync::Mutex::new(Moment {
-            wall: 1_800_000_000_000,
-            boot: Duration::from_secs(1_000),
-        }))))
+        Self(Source::Manual(std::sync::Arc::new(std::sync::Mutex::new(
+            Moment {
+                wall: 1_800_000_000_000,
+                boot: Duration::from_secs(1_000),
+            },
+        ))))
     }
 
     /// Moves both clocks on.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, redirect};
+use reqwest::{Client, ClientBuilder, RequestBuilder, redirect};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
@@ -74,19 +74,10 @@ pub(crate) struct Answer {
 impl Http {
     /// A client that trusts and speaks what the given configuration says.
     pub fn new(tls: rustls::ClientConfig) -> Result<Self, HttpError> {
-        let builder = || {
-            Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .redirect(redirect::Policy::none())
-                .connect_timeout(CONNECT_TIMEOUT)
-                .timeout(TOTAL_TIMEOUT)
-                .user_agent(concat!("portreeve/", env!("CARGO_PKG_VERSION")))
-        };
         let setup = |e: reqwest::Error| HttpError::Setup(chain(&e));
-        Ok(Self(Arc::new(Clients {
-            out: builder().build().map_err(setup)?,
-            near: builder().no_proxy().build().map_err(setup)?,
-        })))
+        let out = client(tls.clone()).build().map_err(setup)?;
+        let near = client(tls).no_proxy().build().map_err(setup)?;
+        Ok(Self(Arc::new(Clients { out, near })))
     }
 
     /// Posts a form and takes the answer whatever its status.
@@ -96,13 +87,14 @@ impl Http {
         fields: &[(&str, &str)],
     ) -> Result<Answer, HttpError> {
         let url = checked(endpoint)?;
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(fields);
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
         let request = self
             .client(&url)
             .post(url.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form.finish());
+            .body(form);
         answer(&url, request).await
     }
 
@@ -120,6 +112,15 @@ impl Http {
             &self.0.out
         }
     }
+}
+
+fn client(tls: rustls::ClientConfig) -> ClientBuilder {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TOTAL_TIMEOUT)
+        .user_agent(concat!("portreeve/", env!("CARGO_PKG_VERSION")))
 }
 
 /// Whether secrets may be sent to an endpoint; the configuration is checked with it as well.

@@ -6,9 +6,13 @@
 
 mod broker;
 mod clock;
+mod discovery;
 mod entra;
 mod gate;
+mod grants;
 mod http;
+mod id_token;
+mod identity;
 mod oauth;
 mod provider;
 mod reason;

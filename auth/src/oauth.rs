@@ -182,7 +182,7 @@ fn plain(text: &str) -> String {
 }
 
 /// A string, a number or a boolean as text; anything else counts as absent.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Text(pub(crate) Option<String>);
 
 /// One or many of them.

@@ -43,7 +43,7 @@ pub enum ProviderKind {
     /// Microsoft Entra ID: AADSTS codes, `tid` and `oid`.
     #[default]
     Entra,
-    /// Any other OpenID provider: `iss` and `sub`.
+    /// Any other OIDC provider: `iss` and `sub`.
     Oidc,
 }
 
@@ -95,7 +95,7 @@ impl Provider {
         endpoint.replace("{tenant}", self.tenant.as_deref().unwrap_or(ANY_TENANT))
     }
 
-    /// The tenant that an id_token must name; `None` where any may.
+    /// The tenant that an `id_token` must name; `None` where any may.
     pub(crate) fn required_tenant(&self) -> Option<&str> {
         self.tenant
             .as_deref()
@@ -103,7 +103,7 @@ impl Provider {
     }
 }
 
-/// A tenant may be named by a domain too, and then only the id_token knows its id.
+/// A tenant may be named by a domain too, and then only the `id_token` knows its id.
 fn is_guid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {

@@ -7,7 +7,7 @@ use crate::reason::{Reason, ReasonKind};
 
 /// What a refusal of the token endpoint (or the device authorization endpoint) means.
 ///
-/// Also for other OpenID providers: they have no AADSTS numbers and fall through to the OAuth codes.
+/// Also for other OIDC providers: they have no AADSTS numbers and fall through to the OAuth codes.
 pub(crate) fn classify(refused: &Refused) -> Reason {
     let (kind, advice) = verdict(refused);
     Reason {
@@ -118,7 +118,7 @@ fn by_suberror(suberror: &str) -> Option<Verdict> {
 const CONSENT: &str =
     "Grant consent: an admin opens the admin-consent link, or the user signs in and accepts.";
 
-/// RFC 6749 section 5.2, RFC 8628 section 3.5, OpenID Connect, and Entra's own.
+/// RFC 6749 section 5.2, RFC 8628 section 3.5, OIDC, and Entra's own.
 fn by_error(error: &str) -> Option<Verdict> {
     use ReasonKind::{AdminMustFix, NeedsSignIn, TryLater};
     Some(match error {

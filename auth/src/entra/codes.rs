@@ -60,7 +60,7 @@ const CODES: &[(&[u32], Class, &str)] = &[
         "The mailbox password changed or its sessions were revoked. Sign the account in again.",
     ),
     (
-        &[700082],
+        &[700_082],
         Reauth,
         "The account was idle too long. Sign it in again.",
     ),
@@ -70,7 +70,7 @@ const CODES: &[(&[u32], Class, &str)] = &[
         "The stored authorisation expired. Sign the account in again.",
     ),
     (
-        &[700084],
+        &[700_084],
         Admin,
         "Register the redirect as \"Mobile and desktop\", not \"Single-page application\", then sign in again.",
     ),

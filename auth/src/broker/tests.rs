@@ -1,0 +1,1 @@
+//! The broker against a scripted token endpoint.
