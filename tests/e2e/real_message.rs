@@ -1,7 +1,9 @@
 //! Messages that are easy to damage, and what may differ when they arrive.
 
+use std::fmt::Write as _;
+
 /// A message with everything that a line protocol can break, in CRLF form.
-pub fn difficult() -> Vec<u8> {
+pub(crate) fn difficult() -> Vec<u8> {
     let mut text = String::from(
         "From: Scanner <scans@contoso.com>\n\
          To: scans@contoso.com\n\
@@ -20,13 +22,11 @@ pub fn difficult() -> Vec<u8> {
 }
 
 /// A body that no mail program encodes for its journey, with LF.
-pub fn plain_body() -> String {
+pub(crate) fn plain_body() -> String {
     let mut text =
         String::from("ünïcödé, 漢字, and a quote: \"\n\n.a line that begins with a dot\n");
     for number in 0..3000 {
-        text.push_str(&format!(
-            "{number:06} 0123456789 abcdefghijklmnopqrstuvwxyz .\n"
-        ));
+        let _ = writeln!(text, "{number:06} 0123456789 abcdefghijklmnopqrstuvwxyz .");
     }
     text
 }
@@ -50,9 +50,7 @@ fn body() -> String {
     text.push_str(&"x".repeat(990));
     text.push('\n');
     for number in 0..3000 {
-        text.push_str(&format!(
-            "{number:06} 0123456789 abcdefghijklmnopqrstuvwxyz .\n"
-        ));
+        let _ = writeln!(text, "{number:06} 0123456789 abcdefghijklmnopqrstuvwxyz .");
     }
     text.push_str("\n.\n\nthe last line\n");
     text
@@ -60,7 +58,7 @@ fn body() -> String {
 
 /// Fails unless `arrived` (as on Dovecot's disk, with LF) is `sent` with nothing but trace lines that
 /// Postfix and LMTP put at the top (RFC 5321, section 4.4).
-pub fn assert_arrived(arrived: &[u8], sent: &[u8]) {
+pub(crate) fn assert_arrived(arrived: &[u8], sent: &[u8]) {
     let sent = lf(sent);
     assert!(
         arrived.ends_with(&sent),
@@ -80,7 +78,7 @@ pub fn assert_arrived(arrived: &[u8], sent: &[u8]) {
 }
 
 /// Fails unless the bodies are the same; for programs that write their own header.
-pub fn assert_body(arrived: &[u8], body: &[u8]) {
+pub(crate) fn assert_body(arrived: &[u8], body: &[u8]) {
     let text = lf(arrived);
     let start = text.windows(2).position(|pair| pair == b"\n\n");
     let found = &text[start.expect("a header") + 2..];
@@ -93,7 +91,7 @@ pub fn assert_body(arrived: &[u8], body: &[u8]) {
 }
 
 /// The same with LF as line end.
-pub fn lf(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn lf(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes.iter().copied().peekable();
     while let Some(byte) = rest.next() {

@@ -13,26 +13,29 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-pub const MAILBOX: &str = "scans@contoso.com";
+pub(crate) const MAILBOX: &str = "scans@contoso.com";
 /// What the mailbox's owner types as user name at the identity provider.
-pub const SUBJECT: &str = "scanner-account";
+pub(crate) const SUBJECT: &str = "scanner-account";
 /// A client that takes longer hangs.
 const CLIENT_SECONDS: &str = "60";
 
 /// Everything at once.
-pub struct Real {
+pub(crate) struct Real {
     /// The daemon; it goes before the servers.
-    pub portreeve: Portreeve,
-    pub servers: Servers,
-    pub device: Device,
+    pub(crate) portreeve: Portreeve,
+    pub(crate) servers: Servers,
+    pub(crate) device: Device,
 }
 
 impl Real {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(Mechanism::Xoauth2, |_, setup| setup)
     }
 
-    pub fn with(mechanism: Mechanism, change: impl FnOnce(&Servers, Setup) -> Setup) -> Self {
+    pub(crate) fn with(
+        mechanism: Mechanism,
+        change: impl FnOnce(&Servers, Setup) -> Setup,
+    ) -> Self {
         let servers = Servers::start(OidcOptions::default(), mechanism);
         let mut portreeve = change(&servers, servers.setup()).start();
         sign_in(&portreeve, &servers, &["mailbox", "add", MAILBOX, "--json"]);
@@ -67,7 +70,7 @@ impl Real {
     }
 
     /// An SMTP session of the device, logged in after STARTTLS.
-    pub fn smtp(&self) -> Client {
+    pub(crate) fn smtp(&self) -> Client {
         let mut client = self.portreeve.connect("smtp");
         client
             .expect("220")
@@ -82,7 +85,7 @@ impl Real {
     }
 
     /// An IMAP session of the device, logged in over TLS.
-    pub fn imap(&self) -> Client {
+    pub(crate) fn imap(&self) -> Client {
         let mut client = self.portreeve.connect_tls("imaps");
         client
             .expect("* OK")
@@ -92,7 +95,7 @@ impl Real {
     }
 
     /// The IMAP command by which the device logs in, tagged `a`.
-    pub fn imap_login(&self) -> String {
+    pub(crate) fn imap_login(&self) -> String {
         format!(
             "a LOGIN \"{}\" \"{}\"",
             self.device.login, self.device.password
@@ -100,7 +103,7 @@ impl Real {
     }
 
     /// A POP3 session of the device, logged in after STLS.
-    pub fn pop3(&self) -> Client {
+    pub(crate) fn pop3(&self) -> Client {
         let mut client = self.portreeve.connect("pop3");
         client.expect("+OK").line("STLS").expect("+OK").start_tls();
         client
@@ -112,23 +115,23 @@ impl Real {
     }
 
     /// The file with Portreeve's own CA, as an admin would export it for clients.
-    pub fn ca(&self) -> String {
+    pub(crate) fn ca(&self) -> String {
         self.path("ca.pem")
     }
 
     /// The port of a listener.
-    pub fn port(&self, listener: &str) -> u16 {
+    pub(crate) fn port(&self, listener: &str) -> u16 {
         self.portreeve.address(listener).port()
     }
 
     /// A file or folder for a client.
-    pub fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         let path = self.portreeve.folder().join(name);
         path.to_str().expect("a path in UTF-8").to_owned()
     }
 
     /// Writes a file for a client, which only its owner may read.
-    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.path(name);
         fs::write(&path, content).expect("a file for a client");
@@ -137,7 +140,7 @@ impl Real {
     }
 
     /// Runs a client and fails unless it succeeds.
-    pub fn run(&self, command: &[&str], input: impl AsRef<[u8]>) -> Output {
+    pub(crate) fn run(&self, command: &[&str], input: impl AsRef<[u8]>) -> Output {
         let output = self.try_run(command, input);
         assert!(
             output.status.success(),
@@ -152,7 +155,7 @@ impl Real {
     }
 
     /// Runs a client to its end, in a home of its own.
-    pub fn try_run(&self, command: &[&str], input: impl AsRef<[u8]>) -> Output {
+    pub(crate) fn try_run(&self, command: &[&str], input: impl AsRef<[u8]>) -> Output {
         let home = PathBuf::from(self.path("home"));
         fs::create_dir_all(&home).expect("a home");
         let mut child = Command::new("timeout")
@@ -177,21 +180,21 @@ impl Real {
     }
 
     /// The one message that has arrived in the mailbox, as it lies on Dovecot's disk.
-    pub fn arrived(&self) -> Vec<u8> {
+    pub(crate) fn arrived(&self) -> Vec<u8> {
         let mut messages = self.servers.dovecot.delivered("scans", 1);
         assert_eq!(messages.len(), 1, "one message");
         messages.remove(0)
     }
 
     /// Puts a message into the mailbox.
-    pub fn put(&self, message: &[u8]) {
+    pub(crate) fn put(&self, message: &[u8]) {
         self.servers.dovecot.deliver("scans", message);
     }
 }
 
 /// Runs a command that begins a sign-in, signs in as the mailbox's owner when it shows link and code,
 /// and gives what it said.
-pub fn sign_in(portreeve: &Portreeve, servers: &Servers, command: &[&str]) -> Said {
+pub(crate) fn sign_in(portreeve: &Portreeve, servers: &Servers, command: &[&str]) -> Said {
     let mut adding = portreeve.cli_start(command);
     let mut out = BufReader::new(adding.stdout.take().expect("its output"));
     let mut said = String::new();
