@@ -90,7 +90,7 @@ impl Config {
     /// Reads a file, or uses the defaults if there is none. All that is wrong is told at once.
     pub(crate) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
         let (source, shapes) = read(file)?;
-        resolve(file, source, shapes, overrides)
+        resolve(file, source, &shapes, overrides)
     }
 
     /// The file that is used if the command line names none: in systemd's `ConfigurationDirectory`,
@@ -131,7 +131,7 @@ fn read(file: Option<&Path>) -> Result<(Source, File), ConfigError> {
 fn resolve(
     file: Option<&Path>,
     source: Source,
-    shapes: File,
+    shapes: &File,
     overrides: &Overrides,
 ) -> Result<Config, ConfigError> {
     let mut findings = Vec::new();
@@ -145,7 +145,7 @@ fn resolve(
     let limits = shapes.limits.resolve(|key, text| {
         findings.push(source.wrong(&["limits", key], text));
     });
-    let listeners = listener::resolve(&shapes, &source, overrides, &mut findings);
+    let listeners = listener::resolve(shapes, &source, overrides, &mut findings);
     let log = log::resolve(&shapes.log, overrides, &source, &mut findings);
     let own = match (&shapes.tls.certificate, &shapes.tls.key) {
         (Some(certificate), Some(key)) => Some(CertificateFiles {
@@ -162,7 +162,7 @@ fn resolve(
             None
         }
     };
-    let resolved = provider::resolve(&shapes, &folder, &source, &mut findings);
+    let resolved = provider::resolve(shapes, &folder, &source, &mut findings);
     if !findings.is_empty() {
         return Err(ConfigError(findings));
     }

@@ -7,6 +7,7 @@ mod accept;
 mod arrival;
 pub(crate) mod certificates;
 mod connection;
+mod files;
 mod hello;
 mod issue;
 pub(crate) mod keys;
@@ -14,6 +15,7 @@ mod proxied;
 mod seats;
 mod session_id;
 mod stream;
+mod surprise;
 mod trust;
 
 use std::{
@@ -26,14 +28,14 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{accept::Serving, arrival::Handler, seats::Seats};
+use self::{accept::Serving, arrival::Handler, seats::Seats, surprise::Surprises};
 pub(crate) use self::{
-    certificates::{CertificateError, Certificates},
+    certificates::Certificates,
     connection::Connection,
     seats::Seat,
     session_id::SessionId,
     stream::Stream,
-    trust::{TrustError, client_config},
+    trust::client_config,
 };
 use crate::config::{Config, Listener};
 
@@ -46,6 +48,7 @@ pub(crate) struct Doors {
 /// What all doors share.
 struct Hall {
     seats: Arc<Seats>,
+    surprises: Arc<Surprises>,
     certificates: Arc<Certificates>,
     handler: Handler,
     tracker: TaskTracker,
@@ -84,6 +87,11 @@ impl BindError {
         }
     }
 
+    /// What the system said, and what it means.
+    pub(crate) fn reason(&self) -> String {
+        format!("cannot be used: {}{}", self.error, hint(&self.error, self.address))
+    }
+
     /// What the system said.
     pub(crate) fn kind(&self) -> io::ErrorKind {
         self.error.kind()
@@ -103,6 +111,7 @@ impl Doors {
     {
         let hall = Hall {
             seats: Arc::default(),
+            surprises: Arc::default(),
             certificates,
             handler: Box::new(move |connection| Box::pin(handler(connection))),
             tracker: TaskTracker::new(),
@@ -119,6 +128,7 @@ impl Doors {
     /// Follows a reloaded configuration: new listeners are opened, those that are gone are closed,
     /// the others keep their socket. If one cannot be bound, nothing changes. No connection is cut.
     pub(crate) fn apply(&self, config: &Config) -> Result<(), BindError> {
+        files::raise_limit(config.limits.connections);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let mut fresh = Vec::new();
         for listener in &config.listeners {

@@ -20,7 +20,7 @@ use super::{
 use crate::door::{self, keys};
 
 /// A certificate with less left is worth a warning.
-const EXPIRES_SOON: Duration = Duration::from_secs(30 * 86_400);
+const EXPIRES_SOON: Duration = Duration::from_hours(30 * 24);
 
 /// Checks a file and what it names. Without a finding of [`Severity::Error`] the daemon starts.
 pub(crate) fn check(file: Option<&Path>, overrides: &Overrides) -> Vec<Finding> {
@@ -171,11 +171,7 @@ impl Check<'_> {
             } else {
                 Severity::Error
             };
-            self.say(
-                severity,
-                &["listener", name, "address"],
-                format!("cannot be used: {error}"),
-            );
+            self.say(severity, &["listener", name, "address"], error.reason());
         }
         let plaintext = ["listener", name, "plaintext-login"];
         if listener.tls != ListenerTls::Implicit {
@@ -255,7 +251,11 @@ impl Check<'_> {
         }
         let preset = self.config.presets.get(name).copied();
         if let Some(caveat) = preset.and_then(|preset: Preset| preset.facts().caveat) {
-            self.say(Severity::Note, &["provider", name], format!(": {caveat}"));
+            self.say(
+                Severity::Note,
+                &["provider", name],
+                format!("is limited: {caveat}"),
+            );
         }
     }
 

@@ -65,6 +65,7 @@ impl Unit for Milliseconds {
 }
 
 /// A limit as people see it: for the documentation and its test.
+#[cfg(test)]
 #[derive(Debug)]
 pub(crate) struct LimitRow {
     pub(crate) key: String,

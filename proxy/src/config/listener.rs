@@ -115,10 +115,17 @@ pub(super) fn resolve(
         if let Some(twin) = twin {
             // Blamed is the one that the file moved there.
             let named = source.has(&["listener", &listener.name]);
-            let (blamed, other) = if named { (listener, twin) } else { (twin, listener) };
+            let (blamed, other) = if named {
+                (listener, twin)
+            } else {
+                (twin, listener)
+            };
             findings.push(source.wrong(
                 &["listener", &blamed.name, "address"],
-                format!("is {}, which [listener.{}] already has", blamed.address, other.name),
+                format!(
+                    "is {}, which [listener.{}] already has",
+                    blamed.address, other.name
+                ),
             ));
         }
     }

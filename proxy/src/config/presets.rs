@@ -14,9 +14,9 @@ pub(crate) enum Preset {
     ExchangeOnline,
     /// Microsoft 365 GCC High (US government, L4).
     ExchangeOnlineGccHigh,
-    /// Microsoft 365 DoD (L5).
+    /// Microsoft 365 for the US Department of Defense (L5).
     ExchangeOnlineDod,
-    /// Microsoft 365 operated by 21Vianet.
+    /// Microsoft 365 operated by `21Vianet`.
     ExchangeOnlineChina,
     /// Personal Microsoft accounts.
     OutlookCom,
@@ -24,7 +24,7 @@ pub(crate) enum Preset {
     Gmail,
     /// Yahoo Mail.
     Yahoo,
-    /// Any other provider with OpenID Connect.
+    /// Any other provider with `OpenID` Connect.
     Oidc,
 }
 
@@ -87,7 +87,7 @@ impl Preset {
 
     pub(super) fn facts(self) -> Facts {
         match self {
-            Self::ExchangeOnline => exchange(Cloud {
+            Self::ExchangeOnline => exchange(&Cloud {
                 name: "exchange-online",
                 login: "login.microsoftonline.com",
                 tenant: "organizations",
@@ -96,7 +96,7 @@ impl Preset {
                 mailbox: "outlook.office365.com",
                 submission: "smtp.office365.com",
             }),
-            Self::ExchangeOnlineGccHigh => exchange(Cloud {
+            Self::ExchangeOnlineGccHigh => exchange(&Cloud {
                 name: "exchange-online-gcc-high",
                 login: "login.microsoftonline.us",
                 tenant: "organizations",
@@ -109,7 +109,7 @@ impl Preset {
                     "the mail hosts of the DoD cloud are not documented publicly; \
                      override imap, pop3 and smtp if yours differ",
                 ),
-                ..exchange(Cloud {
+                ..exchange(&Cloud {
                     name: "exchange-online-dod",
                     login: "login.microsoftonline.us",
                     tenant: "organizations",
@@ -118,7 +118,7 @@ impl Preset {
                     submission: "outlook-dod.office365.us",
                 })
             },
-            Self::ExchangeOnlineChina => exchange(Cloud {
+            Self::ExchangeOnlineChina => exchange(&Cloud {
                 name: "exchange-online-china",
                 login: "login.partner.microsoftonline.cn",
                 tenant: "organizations",
@@ -126,7 +126,7 @@ impl Preset {
                 mailbox: "partner.outlook.cn",
                 submission: "smtp.partner.outlook.cn",
             }),
-            Self::OutlookCom => exchange(Cloud {
+            Self::OutlookCom => exchange(&Cloud {
                 name: "outlook-com",
                 login: "login.microsoftonline.com",
                 tenant: "consumers",
@@ -179,7 +179,7 @@ struct Cloud {
     submission: &'static str,
 }
 
-fn exchange(cloud: Cloud) -> Facts {
+fn exchange(cloud: &Cloud) -> Facts {
     let endpoint = |path: &str| {
         Some(format!(
             "https://{}/{{tenant}}/oauth2/v2.0/{path}",

@@ -172,9 +172,9 @@ impl One<'_> {
             name: self.name.to_owned(),
             kind,
             tenant: self
-                .text("tenant", &table.tenant, findings)
+                .text("tenant", table.tenant.as_ref(), findings)
                 .or(facts.tenant.map(str::to_owned)),
-            client_id: self.text("client-id", &table.client_id, findings),
+            client_id: self.text("client-id", table.client_id.as_ref(), findings),
             client_secret: table
                 .client_secret_file
                 .as_ref()
@@ -235,8 +235,8 @@ impl One<'_> {
     }
 
     /// Tenants and client ids go into addresses and forms as they are.
-    fn text(&self, key: &str, set: &Option<String>, findings: &mut Vec<Finding>) -> Option<String> {
-        let text = set.clone()?;
+    fn text(&self, key: &str, set: Option<&String>, findings: &mut Vec<Finding>) -> Option<String> {
+        let text = set?.clone();
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._@:".contains(&byte);
         if text.is_empty() || !text.bytes().all(fits) {
             findings.push(self.wrong(

@@ -102,8 +102,8 @@ impl Source {
     }
 
     fn line_at(&self, offset: usize) -> usize {
-        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
-        1 + before.iter().filter(|&&byte| byte == b'\n').count()
+        let before = &self.text[..self.text.floor_char_boundary(offset)];
+        1 + before.matches('\n').count()
     }
 
     fn at(&self, span: Option<Range<usize>>, text: String) -> Finding {

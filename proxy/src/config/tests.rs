@@ -12,7 +12,7 @@ fn load(text: &str) -> Result<Config, ConfigError> {
 fn load_with(text: &str, overrides: &Overrides) -> Result<Config, ConfigError> {
     let file = Path::new("/etc/portreeve/portreeve.toml");
     let (source, shapes) = Source::parse(file, text.to_owned())?;
-    resolve(Some(file), source, shapes, overrides)
+    resolve(Some(file), source, &shapes, overrides)
 }
 
 /// What is said about a wrong text.
@@ -49,12 +49,24 @@ fn without_a_file_six_listeners_are_on_loopback() {
 
 #[test]
 fn lan_opens_the_default_addresses_only_and_no_plaintext_login() {
-    let overrides = Overrides { lan: true, ..Overrides::default() };
+    let overrides = Overrides {
+        lan: true,
+        ..Overrides::default()
+    };
     let config = load_with("[listener.imap]\naddress = \"127.0.0.1:2143\"", &overrides).unwrap();
     for listener in &config.listeners {
         let address = listener.address.ip();
-        assert_eq!(address.is_unspecified(), listener.name != "imap", "{}", listener.name);
-        assert!(!listener.plaintext_login.contains("192.168.1.7".parse().unwrap()));
+        assert_eq!(
+            address.is_unspecified(),
+            listener.name != "imap",
+            "{}",
+            listener.name
+        );
+        assert!(
+            !listener
+                .plaintext_login
+                .contains("192.168.1.7".parse().unwrap())
+        );
     }
 }
 
@@ -102,15 +114,32 @@ fn mistakes_are_told_with_file_line_and_the_nearest_right_key() {
         "[provider.exchange-online]\nclient-secret-file = \"/nonexistent/secret\"",
         "[provider.exchange-online]\nimap = { port = 0 }",
     ];
-    let transcript: Vec<String> =
-        cases.iter().map(|text| format!("{}\n  => {}", text.trim(), said(text).replace('\n', "\n  => "))).collect();
+    let transcript: Vec<String> = cases
+        .iter()
+        .map(|text| {
+            format!(
+                "{}\n  => {}",
+                text.trim(),
+                said(text).replace('\n', "\n  => ")
+            )
+        })
+        .collect();
     insta::assert_snapshot!(transcript.join("\n\n"));
 }
 
 #[test]
 fn a_missing_file_is_told() {
-    let error = Config::load(Some(Path::new("/nonexistent/p.toml")), &Overrides::default()).unwrap_err();
-    assert!(error.to_string().starts_with("/nonexistent/p.toml: cannot be read: "), "{error}");
+    let error = Config::load(
+        Some(Path::new("/nonexistent/p.toml")),
+        &Overrides::default(),
+    )
+    .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("/nonexistent/p.toml: cannot be read: "),
+        "{error}"
+    );
 }
 
 #[test]
@@ -122,8 +151,17 @@ fn a_listener_of_ones_own_and_one_switched_off() {
          proxy-protocol-from = [\"10.0.0.9\"]\nauth-equals = false",
     )
     .unwrap();
-    assert!(config.listeners.iter().all(|listener| listener.name != "pop3"));
-    let own = config.listeners.iter().find(|listener| listener.name == "submission").unwrap();
+    assert!(
+        config
+            .listeners
+            .iter()
+            .all(|listener| listener.name != "pop3")
+    );
+    let own = config
+        .listeners
+        .iter()
+        .find(|listener| listener.name == "submission")
+        .unwrap();
     assert_eq!(own.address, "0.0.0.0:587".parse::<SocketAddr>().unwrap());
     assert_eq!(own.tls, ListenerTls::StartTls);
     assert!(!own.auth_equals);
@@ -138,7 +176,11 @@ fn an_empty_list_of_networks_lets_everybody_in() {
     let config = load("[listener.smtp]\nnetworks = []\nplaintext-login = []").unwrap();
     let smtp = &config.listeners[0];
     assert!(smtp.lets_in("203.0.113.5".parse().unwrap()));
-    assert!(!smtp.plain_channel("127.0.0.1".parse().unwrap()).takes_login());
+    assert!(
+        !smtp
+            .plain_channel("127.0.0.1".parse().unwrap())
+            .takes_login()
+    );
 }
 
 #[test]
@@ -183,11 +225,22 @@ fn each_field_of_a_provider_can_be_overridden_alone() {
     assert_eq!(provider.tenant.as_deref(), Some("contoso.com"));
     assert_eq!(provider.scopes, ["mail"]);
     let mail = config.mail_servers("fake");
-    assert_eq!(mail.imap, Endpoint { host: "127.0.0.1".into(), port: 4001, tls: UpstreamTls::Implicit });
+    assert_eq!(
+        mail.imap,
+        Endpoint {
+            host: "127.0.0.1".into(),
+            port: 4001,
+            tls: UpstreamTls::Implicit
+        }
+    );
     assert_eq!(mail.pop3.to_string(), "outlook.office365.com:995");
     assert_eq!(
         mail.smtp,
-        Endpoint { host: "smtp.office365.com".into(), port: 4002, tls: UpstreamTls::Implicit }
+        Endpoint {
+            host: "smtp.office365.com".into(),
+            port: 4002,
+            tls: UpstreamTls::Implicit
+        }
     );
     assert_eq!(config.mail_servers("gone"), config.mail_servers("fake"));
 }
@@ -210,9 +263,15 @@ fn paths_are_beside_the_file_and_the_command_line_wins() {
     let text = "state-dir = \"state\"\n[vault]\nkey-file = \"/run/key\"\n[log]\nwire = false";
     let config = load(text).unwrap();
     assert_eq!(config.state_dir, Path::new("/etc/portreeve/state"));
-    assert_eq!(config.vault_key_file.as_deref(), Some(Path::new("/run/key")));
-    let overrides =
-        Overrides { state_dir: Some("/tmp/other".into()), log_wire: true, ..Overrides::default() };
+    assert_eq!(
+        config.vault_key_file.as_deref(),
+        Some(Path::new("/run/key"))
+    );
+    let overrides = Overrides {
+        state_dir: Some("/tmp/other".into()),
+        log_wire: true,
+        ..Overrides::default()
+    };
     let config = load_with(text, &overrides).unwrap();
     assert_eq!(config.state_dir, Path::new("/tmp/other"));
     assert!(config.log.wire);
@@ -223,10 +282,16 @@ fn a_client_secret_is_read_without_its_line_end_and_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "s3cr3t-value\n").unwrap();
-    let text = format!("[provider.exchange-online]\nclient-secret-file = \"{}\"", secret.display());
+    let text = format!(
+        "[provider.exchange-online]\nclient-secret-file = \"{}\"",
+        secret.display()
+    );
     let config = load(&text).unwrap();
     let provider = config.providers.get("exchange-online").unwrap();
-    let value = provider.client_secret.as_ref().map(secrecy::ExposeSecret::expose_secret);
+    let value = provider
+        .client_secret
+        .as_ref()
+        .map(secrecy::ExposeSecret::expose_secret);
     assert_eq!(value, Some("s3cr3t-value"));
     assert!(!format!("{config:?}").contains("s3cr3t"));
 }

@@ -1,6 +1,13 @@
 //! From accept to the session: limits, PROXY header, allowed networks, TLS or not.
 
-use std::{io, mem::MaybeUninit, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    mem::MaybeUninit,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use portreeve_auth::Protocol;
 use socket2::{SockRef, TcpKeepalive};
@@ -17,6 +24,8 @@ use super::{
     hello::{self, Hello},
     proxied::{self, ProxiedError},
     seats::Full,
+    stream::Plain,
+    surprise::Lookout,
 };
 use crate::config::{Limits, Listener, ListenerTls};
 
@@ -34,7 +43,7 @@ pub(super) struct Connected {
 }
 
 /// NAT boxes forget quiet connections after a few minutes; IDLE sessions must outlive them.
-const KEEP_ALIVE: Duration = Duration::from_secs(120);
+const KEEP_ALIVE: Duration = Duration::from_mins(2);
 
 /// Brings a connection to the handler, or says in the log why not.
 pub(super) async fn serve(connected: Connected, hall: &Hall) {
@@ -79,7 +88,7 @@ async fn arrive(connected: Connected, hall: &Hall) -> Option<Connection> {
         span.record("peer", tracing::field::display(peer));
     }
     let secured = tokio::select! {
-        secured = timeout_at(until, begin(stream, listener, limits, &hall.certificates)) => secured,
+        secured = timeout_at(until, begin(stream, peer.ip(), listener, limits, hall)) => secured,
         () = hall.stop.cancelled() => return None,
     };
     let stream = match secured {
@@ -144,18 +153,25 @@ async fn admit(
 /// hello.
 async fn begin(
     stream: TcpStream,
+    peer: IpAddr,
     listener: &Listener,
     limits: &Limits,
-    certificates: &Certificates,
+    hall: &Hall,
 ) -> io::Result<Stream> {
     match listener.tls {
-        ListenerTls::Implicit => handshake(stream, certificates).await,
+        ListenerTls::Implicit => handshake(stream, &hall.certificates).await,
         ListenerTls::StartTls | ListenerTls::Off => {
-            if begins_with_tls(&stream, limits.detect_milliseconds).await {
+            let window = hall.surprises.window(peer, limits.detect_milliseconds);
+            if begins_with_tls(&stream, window).await {
                 tracing::info!("the device began with TLS on a plain port; it is served so");
-                return handshake(stream, certificates).await;
+                return handshake(stream, &hall.certificates).await;
             }
-            Ok(Stream::Plain(stream))
+            let surprises = Arc::clone(&hall.surprises);
+            let lookout = Some(Lookout { surprises, peer });
+            Ok(Stream::Plain(Plain {
+                tcp: stream,
+                lookout,
+            }))
         }
     }
 }
@@ -227,9 +243,10 @@ impl TurnedAway {
     /// Tells the log, and the device where that costs nothing: its protocol's words on a plain port.
     async fn tell(self, mut stream: TcpStream, peer: SocketAddr, listener: &Listener) {
         tracing::Span::current().record("peer", tracing::field::display(peer));
-        match &self {
-            Self::Lost(error) => tracing::debug!(%error, "connection lost at once"),
-            _ => tracing::warn!(reason = %self, "connection refused: {self}"),
+        if let Self::Lost(error) = &self {
+            tracing::debug!(%error, "connection lost at once");
+        } else {
+            tracing::warn!("connection refused: {self}");
         }
         if listener.tls == ListenerTls::Implicit {
             return;

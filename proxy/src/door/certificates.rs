@@ -19,10 +19,11 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
-pub(crate) use super::keys::{CertificateError, Facts};
+#[cfg(test)]
+use super::keys::Facts;
 use super::{
     issue::{AUTHORITY, Authority, Kind},
-    keys::{self, Pair},
+    keys::{self, CertificateError, Pair},
 };
 use crate::config::{Config, ListenerTls};
 
@@ -66,7 +67,8 @@ impl Certificates {
     }
 
     /// What each certificate in use says about itself.
-    pub(crate) fn facts(&self) -> Vec<Facts> {
+    #[cfg(test)]
+    fn facts(&self) -> Vec<Facts> {
         let chosen = self.chooser.now();
         std::iter::once(&chosen.rsa_or_own)
             .chain(&chosen.p256)

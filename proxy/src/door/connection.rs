@@ -36,10 +36,10 @@ impl Connection {
     /// Takes up TLS after STARTTLS or STLS. If it fails the stream is closed, and the log has said
     /// why.
     pub(crate) async fn start_tls(&mut self, within: Duration) -> io::Result<()> {
-        let Stream::Plain(stream) = std::mem::replace(&mut self.stream, Stream::Closed) else {
+        let Stream::Plain(plain) = std::mem::replace(&mut self.stream, Stream::Closed) else {
             return Err(io::Error::other("TLS is already up"));
         };
-        let handshake = arrival::handshake(stream, &self.certificates);
+        let handshake = arrival::handshake(plain.tcp, &self.certificates);
         match timeout(within, Box::pin(handshake)).await {
             Ok(secured) => self.stream = secured?,
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),

@@ -17,13 +17,13 @@ use rcgen::{
 
 use super::keys::{self, CertificateError, Facts};
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 /// The authority's life.
-const AUTHORITY_LIFE: Duration = Duration::from_secs(3_652 * 86_400);
+const AUTHORITY_LIFE: Duration = Duration::from_hours(3_652 * 24);
 /// A server certificate's life.
-const SERVER_LIFE: Duration = Duration::from_secs(825 * 86_400);
+const SERVER_LIFE: Duration = Duration::from_hours(825 * 24);
 /// A certificate with less left is replaced at the next start or reload.
-const RENEW_AHEAD: Duration = Duration::from_secs(30 * 86_400);
+const RENEW_AHEAD: Duration = Duration::from_hours(30 * 24);
 
 /// Where the authority's certificate is, in the folder of certificates.
 pub(super) const AUTHORITY: &str = "ca.pem";

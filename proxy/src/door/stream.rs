@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::{
@@ -12,15 +12,24 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
+use super::surprise::Lookout;
+
 /// A device's byte stream. A plain one holds nothing but its socket.
 #[derive(Debug)]
 pub(crate) enum Stream {
     /// No TLS.
-    Plain(TcpStream),
+    Plain(Plain),
     /// TLS is up.
     Tls(Box<TlsStream<TcpStream>>),
     /// A TLS handshake failed: nothing more can be said.
     Closed,
+}
+
+/// A plain stream, whose first octets are looked at when they come.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    pub(super) tcp: TcpStream,
+    pub(super) lookout: Option<Lookout>,
 }
 
 impl Stream {
@@ -50,10 +59,28 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Plain(stream) => stream.poll_read(cx, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Closed => Poll::Ready(Ok(())),
         }
+    }
+}
+
+impl Plain {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.tcp).poll_read(cx, buffer))?;
+        if let Some(lookout) = self.lookout.take()
+            && let Err(error) = lookout.look(&buffer.filled()[before..])
+        {
+            buffer.set_filled(before);
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -64,7 +91,7 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Plain(stream) => Pin::new(&mut stream.tcp).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Closed => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
@@ -72,7 +99,7 @@ impl AsyncWrite for Stream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Plain(stream) => Pin::new(&mut stream.tcp).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
             Self::Closed => Poll::Ready(Ok(())),
         }
@@ -80,7 +107,7 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Plain(stream) => Pin::new(&mut stream.tcp).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Closed => Poll::Ready(Ok(())),
         }

@@ -1,6 +1,8 @@
 //! Setting up tracing, once.
 
-use tracing_subscriber::{EnvFilter, fmt, fmt::time::SystemTime, layer::SubscriberExt, reload, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, fmt, fmt::time::SystemTime, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
 
 use crate::config::{Log, LogFormat};
 
@@ -13,12 +15,20 @@ pub(crate) struct LogLevel(Option<reload::Handle<EnvFilter, tracing_subscriber::
 pub(crate) fn init(log: &Log) -> LogLevel {
     let (filter, handle) = reload::Layer::new(filter(log));
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = fmt::layer().with_writer(std::io::stderr).with_timer(SystemTime);
+    let lines = fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_timer(SystemTime);
     let started = match log.format {
         LogFormat::Text => registry.with(lines.with_ansi(false)).try_init(),
-        LogFormat::Json => {
-            registry.with(lines.json().flatten_event(true).with_current_span(true).with_span_list(false)).try_init()
-        }
+        LogFormat::Json => registry
+            .with(
+                lines
+                    .json()
+                    .flatten_event(true)
+                    .with_current_span(true)
+                    .with_span_list(false),
+            )
+            .try_init(),
     };
     LogLevel(started.is_ok().then_some(handle))
 }
