@@ -197,6 +197,13 @@ impl Portreeve {
         cli_start(&self.setup, arguments)
     }
 
+    /// A command of the command line that is not started yet, for a person who wants to see it.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = command(&self.setup);
+        command.args(arguments);
+        command
+    }
+
     /// What the daemon has logged and printed so far.
     pub fn log(&self) -> String {
         self.log
