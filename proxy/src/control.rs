@@ -109,12 +109,17 @@ impl Control {
     fn listeners(&self) -> Vec<Bound> {
         match &self.running {
             Some(running) => running.listeners(),
-            None => self.config().listeners.iter().map(|listener| Bound {
-                name: listener.name.clone(),
-                protocol: listener.protocol.to_string(),
-                tls: listener.tls.to_string(),
-                address: listener.address,
-            }).collect(),
+            None => self
+                .config()
+                .listeners
+                .iter()
+                .map(|listener| Bound {
+                    name: listener.name.clone(),
+                    protocol: listener.protocol.to_string(),
+                    tls: listener.tls.to_string(),
+                    address: listener.address,
+                })
+                .collect(),
         }
     }
 
@@ -183,7 +188,12 @@ const NEAR: usize = 3;
 fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     known
-        .map(|name| (strsim::damerau_levenshtein(&typed, &name.to_lowercase()), name))
+        .map(|name| {
+            (
+                strsim::damerau_levenshtein(&typed, &name.to_lowercase()),
+                name,
+            )
+        })
         .filter(|(distance, name)| *distance <= NEAR && *distance < name.chars().count())
         .min()
         .map(|(_, name)| name)

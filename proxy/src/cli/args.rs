@@ -28,13 +28,13 @@ Exit codes:
   4  the sign-in is not finished; it stays open, `portreeve mailbox sign-in` shows it again"
 )]
 pub(crate) struct Arguments {
-    /// The configuration file [default: $CONFIGURATION_DIRECTORY/portreeve.toml, else
-    /// /etc/portreeve/portreeve.toml if it exists]
+    /// The configuration file [default: `$CONFIGURATION_DIRECTORY/portreeve.toml`, else
+    /// `/etc/portreeve/portreeve.toml` if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// The state folder [default: $STATE_DIRECTORY, else $XDG_STATE_HOME/portreeve, else
-    /// ~/.local/state/portreeve]
+    /// The state folder [default: `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/portreeve`, else
+    /// `~/.local/state/portreeve`]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 
@@ -167,12 +167,12 @@ pub(crate) struct MailboxAdd {
     #[arg(long, value_name = "ACCOUNT")]
     pub(crate) signed_in_as: Option<String>,
     #[command(flatten)]
-    pub(crate) wait: Wait,
+    pub(crate) wait: Patience,
 }
 
-/// How a sign-in is waited for.
+/// How patiently a sign-in is waited for.
 #[derive(Debug, Args)]
-pub(crate) struct Wait {
+pub(crate) struct Patience {
     /// Show the code and return at once; the daemon waits for the sign-in
     #[arg(long)]
     pub(crate) no_wait: bool,
@@ -202,7 +202,7 @@ pub(crate) struct MailboxSignIn {
     /// The mailbox's e-mail address
     pub(crate) address: String,
     #[command(flatten)]
-    pub(crate) wait: Wait,
+    pub(crate) wait: Patience,
 }
 
 /// An answer to "is this the right account?".

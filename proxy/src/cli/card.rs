@@ -11,31 +11,39 @@ pub(super) fn text(card: &Card) -> String {
             Some(address) => format!("{} (or {address})", server.host),
             None => server.host.clone(),
         };
-        text.push_str(&format!("{} server\n", server.protocol));
+        text.extend([&server.protocol, " server\n"]);
         let lines = facts(&[
             ("Host", host),
             ("Port", server.port.to_string()),
             ("Encryption", server.encryption.clone()),
         ]);
-        text.extend(lines.lines().map(|line| format!("  {line}\n")));
+        text.push_str(&indented(&lines));
     }
     let mut login = Vec::new();
     if let Some(user) = &card.user {
         login.push(("User name", user.clone()));
         let password = match &card.password {
             Some(password) => password.expose().to_owned(),
-            None => "the one that the device has (`portreeve device new-password` makes a new one)".to_owned(),
+            None => "the one that the device has (`portreeve device new-password` makes a new one)"
+                .to_owned(),
         };
         login.push(("Password", password));
     }
     if !login.is_empty() {
         text.push_str("Login\n");
-        text.extend(facts(&login).lines().map(|line| format!("  {line}\n")));
+        text.push_str(&indented(&facts(&login)));
     }
     for remark in &card.remarks {
-        text.push_str(&format!("\n{}\n", wrap(remark)));
+        text.extend(["\n", &wrap(remark), "\n"]);
     }
     text
+}
+
+fn indented(lines: &str) -> String {
+    lines
+        .split_inclusive('\n')
+        .flat_map(|line| ["  ", line])
+        .collect()
 }
 
 /// Breaks a remark into lines that a terminal shows whole.

@@ -28,7 +28,10 @@ use crate::{
 pub(super) fn check(file: Option<&Path>, overrides: &Overrides) -> Outcome {
     let findings = look_at(file, overrides);
     print(&found(file, &findings))?;
-    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+    if findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error)
+    {
         return Err(End::Said);
     }
     Ok(())
@@ -39,7 +42,9 @@ pub(super) async fn reload(config: Config) -> Outcome {
     let link = Link::running(&config.state_dir).await?;
     let reloaded = link.call(Reload {}, |_| {}).await?;
     let mut text = "The daemon uses the new configuration.\n".to_owned();
-    text.extend(reloaded.notes.iter().map(|note| format!("  {note}\n")));
+    for note in &reloaded.notes {
+        text.extend(["  ", note, "\n"]);
+    }
     print(&text)
 }
 
@@ -63,7 +68,11 @@ pub(super) async fn export(config: Config, args: CaExport) -> Outcome {
     if let Some(remark) = &exported.remark {
         eprintln!("{remark}");
     }
-    let content = if args.der { der(&exported.pem)? } else { exported.pem.into_bytes() };
+    let content = if args.der {
+        der(&exported.pem)?
+    } else {
+        exported.pem.into_bytes()
+    };
     let Some(file) = &args.out else {
         let mut out = io::stdout().lock();
         if args.der && out.is_terminal() {
@@ -74,7 +83,14 @@ pub(super) async fn export(config: Config, args: CaExport) -> Outcome {
         out.write_all(&content)?;
         return Ok(out.flush()?);
     };
-    let write = || OpenOptions::new().write(true).create(true).truncate(true).open(file)?.write_all(&content);
+    let write = || {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(file)?
+            .write_all(&content)
+    };
     write().map_err(|error| {
         Failure::request(format!("{} cannot be written: {error}.", file.display()))
     })?;
@@ -82,34 +98,55 @@ pub(super) async fn export(config: Config, args: CaExport) -> Outcome {
 }
 
 fn found(file: Option<&Path>, findings: &[Finding]) -> String {
-    let mut text: String =
-        findings.iter().map(|finding| format!("{}: {finding}\n", finding.severity)).collect();
-    let errors = findings.iter().filter(|f| f.severity == Severity::Error).count();
-    let what = file.map_or("The configuration (no file, all defaults)".to_owned(), |file| {
-        file.display().to_string()
-    });
-    text.push_str(&match errors {
-        0 => format!("{what} is good.\n"),
-        1 => format!("{what} has one error; the daemon would not start with it.\n"),
-        errors => format!("{what} has {errors} errors; the daemon would not start with it.\n"),
-    });
-    text
+    let what = file.map_or(
+        "The configuration (no file, all defaults)".to_owned(),
+        |file| file.display().to_string(),
+    );
+    let errors = findings
+        .iter()
+        .filter(|f| f.severity == Severity::Error)
+        .count();
+    let verdict = match errors {
+        0 => format!("{what} is good."),
+        1 => format!("{what} has one error; the daemon would not start with it."),
+        errors => format!("{what} has {errors} errors; the daemon would not start with it."),
+    };
+    let lines = findings
+        .iter()
+        .map(|finding| format!("{}: {finding}", finding.severity));
+    lines
+        .chain([verdict, String::new()])
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn shown(status: &Status) -> String {
     let mailboxes: usize = status.mailboxes.values().sum();
-    let states: Vec<String> =
-        status.mailboxes.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let by_state: Vec<String> = status
+        .mailboxes
+        .iter()
+        .map(|(state, count)| format!("{count} {state}"))
+        .collect();
     let config = status.config_file.as_ref();
     let mut text = facts(&[
-        ("Portreeve", format!("{} (process {})", status.version, status.process)),
+        (
+            "Portreeve",
+            format!("{} (process {})", status.version, status.process),
+        ),
         ("Running for", span(status.uptime_seconds)),
         ("Host name", status.hostname.clone()),
-        ("Configuration", config.map_or("defaults, no file".to_owned(), |f| f.display().to_string())),
+        (
+            "Configuration",
+            config.map_or("defaults, no file".to_owned(), |f| f.display().to_string()),
+        ),
         ("State folder", status.state_dir.display().to_string()),
         (
             "Mailboxes",
-            if mailboxes == 0 { "none".to_owned() } else { format!("{mailboxes}: {}", states.join(", ")) },
+            if mailboxes == 0 {
+                "none".to_owned()
+            } else {
+                format!("{mailboxes}: {}", by_state.join(", "))
+            },
         ),
         ("Devices", status.devices.to_string()),
         ("Connections", status.sessions.to_string()),
@@ -154,7 +191,8 @@ mod tests {
 
     #[test]
     fn pem_to_der() {
-        let pem = "text\n-----BEGIN CERTIFICATE-----\nAQID\nBA==\n-----END CERTIFICATE-----\nmore\n";
+        let pem =
+            "text\n-----BEGIN CERTIFICATE-----\nAQID\nBA==\n-----END CERTIFICATE-----\nmore\n";
         assert_eq!(der(pem).unwrap(), [1, 2, 3, 4]);
         assert!(der("").is_err());
         assert!(der("-----BEGIN X-----\n!\n-----END X-----\n").is_err());
@@ -169,11 +207,17 @@ mod tests {
             text: "log.level is odd".into(),
         };
         assert_eq!(
-            found(Some(Path::new("p.toml")), &[finding(Severity::Warning), finding(Severity::Error)]),
+            found(
+                Some(Path::new("p.toml")),
+                &[finding(Severity::Warning), finding(Severity::Error)]
+            ),
             "warning: p.toml:3: log.level is odd\nerror: p.toml:3: log.level is odd\n\
              p.toml has one error; the daemon would not start with it.\n"
         );
-        assert_eq!(found(None, &[]), "The configuration (no file, all defaults) is good.\n");
+        assert_eq!(
+            found(None, &[]),
+            "The configuration (no file, all defaults) is good.\n"
+        );
     }
 
     #[test]

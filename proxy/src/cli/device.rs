@@ -43,13 +43,26 @@ pub(super) async fn run(link: &Link, command: DeviceCommand) -> Outcome {
             if args.output.json {
                 return print_json(&shown);
             }
-            print(&format!("{}\n{}", about(&shown.device), card::text(&shown.card)))
+            print(&format!(
+                "{}\n{}",
+                about(&shown.device),
+                card::text(&shown.card)
+            ))
         }
         DeviceCommand::NewPassword(args) => new_password(link, args).await,
         DeviceCommand::Remove(name) => {
-            let (request, output) = (Remove { device: name.device }, name.output);
+            let (request, output) = (
+                Remove {
+                    device: name.device,
+                },
+                name.output,
+            );
             let gone = link.call(request, |_| {}).await?;
-            said(&gone, &output, "is removed; its logins are refused from now on")
+            said(
+                &gone,
+                &output,
+                "is removed; its logins are refused from now on",
+            )
         }
         DeviceCommand::Disable(name) => set_enabled(link, name, false).await,
         DeviceCommand::Enable(name) => set_enabled(link, name, true).await,
@@ -90,10 +103,13 @@ async fn new_password(link: &Link, args: DeviceNewPassword) -> Outcome {
 
 async fn import(link: &Link, file: &Path, output: &Output) -> Outcome {
     let csv = Password::from(read_csv(file)?);
-    let imported = link.call(Import { csv }, |_| {}).await.map_err(|failure| Failure {
-        message: format!("{}: {}", file.display(), failure.message),
-        ..failure
-    })?;
+    let imported = link
+        .call(Import { csv }, |_| {})
+        .await
+        .map_err(|failure| Failure {
+            message: format!("{}: {}", file.display(), failure.message),
+            ..failure
+        })?;
     if output.json {
         return print_json(&imported);
     }
@@ -147,7 +163,7 @@ fn about(device: &DeviceView) -> String {
         ("Mailbox", device.mailboxes.join(", ")),
     ];
     if device.mailboxes.is_empty() {
-        lines[1].1 = "none: its logins are refused".to_owned();
+        "none: its logins are refused".clone_into(&mut lines[1].1);
     }
     if !device.networks.is_empty() {
         lines.push(("Only from", device.networks.join(", ")));
@@ -168,14 +184,27 @@ fn listed(devices: &[DeviceView]) -> String {
     }
     let rows: Vec<Vec<String>> = devices.iter().map(row).collect();
     table(
-        &["DEVICE", "USER NAME", "MAILBOX", "PASSWORD", "FROM", "BY", "STATE", "ADDED"],
+        &[
+            "DEVICE",
+            "USER NAME",
+            "MAILBOX",
+            "PASSWORD",
+            "FROM",
+            "BY",
+            "STATE",
+            "ADDED",
+        ],
         &rows,
     )
 }
 
 fn row(device: &DeviceView) -> Vec<String> {
     let or = |list: &[String], other: &str| {
-        if list.is_empty() { other.to_owned() } else { list.join(", ") }
+        if list.is_empty() {
+            other.to_owned()
+        } else {
+            list.join(", ")
+        }
     };
     vec![
         device.name.clone(),
@@ -184,7 +213,12 @@ fn row(device: &DeviceView) -> Vec<String> {
         device.password.clone(),
         or(&device.networks, "everywhere"),
         or(&device.protocols, "all"),
-        if device.enabled { "enabled" } else { "disabled" }.to_owned(),
+        if device.enabled {
+            "enabled"
+        } else {
+            "disabled"
+        }
+        .to_owned(),
         moment(device.created_at),
     ]
 }
@@ -196,7 +230,9 @@ fn new_devices(imported: &[Imported]) -> String {
             vec![
                 one.device.name.clone(),
                 one.device.login.clone(),
-                one.password.as_ref().map_or_else(|| "as given".to_owned(), |p| p.expose().to_owned()),
+                one.password
+                    .as_ref()
+                    .map_or_else(|| "as given".to_owned(), |p| p.expose().to_owned()),
                 one.device.mailboxes.join(", "),
             ]
         })
@@ -217,27 +253,34 @@ fn password_from_stdin() -> Result<Password, End> {
     }
     let mut line = Zeroizing::new(String::with_capacity(MAX_PASSWORD + 2));
     // One more than the longest, and an end of line, so that too long is seen and not cut.
-    stdin.lock().take(MAX_PASSWORD as u64 + 3).read_line(&mut line).map_err(|error| {
-        Failure::request(format!("The password cannot be read from the standard input: {error}."))
-    })?;
+    stdin
+        .lock()
+        .take(MAX_PASSWORD as u64 + 3)
+        .read_line(&mut line)
+        .map_err(|error| {
+            Failure::request(format!(
+                "The password cannot be read from the standard input: {error}."
+            ))
+        })?;
     let password = line.strip_suffix('\n').unwrap_or(&line);
     let password = password.strip_suffix('\r').unwrap_or(password);
     Ok(Password::from(SecretString::from(password)))
 }
 
 fn read_csv(file: &Path) -> Result<SecretString, Failure> {
-    let cannot = |error: io::Error| {
-        Failure::request(format!("{} cannot be read: {error}.", file.display()))
-    };
+    let cannot =
+        |error: io::Error| Failure::request(format!("{} cannot be read: {error}.", file.display()));
     let mut text = Zeroizing::new(String::new());
     let open = std::fs::File::open(file).map_err(cannot)?;
-    open.take(MAX_CSV + 1).read_to_string(&mut text).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => Failure::request(format!(
-            "{} is not UTF-8 text; save it as \"CSV UTF-8\".",
-            file.display()
-        )),
-        _ => cannot(error),
-    })?;
+    open.take(MAX_CSV + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => Failure::request(format!(
+                "{} is not UTF-8 text; save it as \"CSV UTF-8\".",
+                file.display()
+            )),
+            _ => cannot(error),
+        })?;
     if text.len() as u64 > MAX_CSV {
         return Err(Failure::request(format!(
             "{} is larger than {} MB; split it.",

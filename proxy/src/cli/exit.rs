@@ -43,13 +43,18 @@ impl From<std::io::Error> for End {
             // `portreeve device list | head -1`: nobody wants to read the rest.
             return Self::Said;
         }
-        Self::Failure(Failure::portreeve(format!("Cannot write the output: {error}.")))
+        Self::Failure(Failure::portreeve(format!(
+            "Cannot write the output: {error}."
+        )))
     }
 }
 
 impl From<anyhow::Error> for End {
     fn from(error: anyhow::Error) -> Self {
-        Self::Failure(Failure::portreeve(format!("{error:#}")))
+        Self::Failure(match error.downcast::<Failure>() {
+            Ok(failure) => failure,
+            Err(error) => Failure::portreeve(format!("{error:#}")),
+        })
     }
 }
 
@@ -69,7 +74,7 @@ pub(super) fn code(outcome: Outcome) -> ExitCode {
         Err(End::Failure(failure)) => {
             eprintln!("portreeve: {failure}");
             match failure.fault {
-                Fault::Unreachable => UNREACHABLE,
+                Fault::Unreachable | Fault::Occupied => UNREACHABLE,
                 _ => FAILED,
             }
         }

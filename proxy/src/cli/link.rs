@@ -13,7 +13,7 @@ use tokio::{io::BufReader, net::UnixStream};
 use crate::{
     config::Config,
     control::{
-        Alone, Asker, Control, Failure, Progress, asker,
+        Alone, Asker, Control, Failure, Fault, Progress, asker,
         call::{self, Asks, Call},
         socket::SOCKET,
         wire::{self, Frame, LineError, Request, VERSION},
@@ -35,7 +35,18 @@ impl Link {
             return Ok(daemon);
         }
         refuse_foreign_folder(&config.state_dir)?;
-        Ok(Self::Here(Alone::open(config).await?))
+        match Alone::open(config).await {
+            Ok(alone) => Ok(Self::Here(alone)),
+            Err(failure) if failure.fault == Fault::Occupied => Err(Failure {
+                message: format!(
+                    "{} If that is the daemon, it does not answer on its socket: it is starting, \
+                     stopping or hanging.",
+                    failure.message
+                ),
+                ..failure
+            }),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// The running daemon and nothing else.
@@ -112,13 +123,11 @@ async fn remote(
         version: VERSION,
         call,
     };
-    match wire::write(&mut to, &request).await {
-        Ok(()) => {}
-        Err(LineError::TooLong) => {
-            return Err(Failure::request("That is too much for one request; split the file."));
-        }
-        // A daemon that refuses says why before it closes.
-        Err(_) => {}
+    // Any other error: a daemon that refuses says why before it closes.
+    if let Err(LineError::TooLong) = wire::write(&mut to, &request).await {
+        return Err(Failure::request(
+            "That is too much for one request; split the file.",
+        ));
     }
     loop {
         match wire::read(&mut from).await {

@@ -72,11 +72,11 @@ async fn confirm(link: &Link, args: MailboxConfirm) -> Outcome {
     }
     match &view.stage {
         Stage::Done { account, note } => {
-            let note = note.iter().map(|note| format!("Note: {note}\n"));
+            let note = note.as_ref().map(|note| format!("Note: {note}\n"));
             print(&format!(
                 "{} works: signed in as {account}.\n{}{}\n",
                 view.mailbox,
-                note.collect::<String>(),
+                note.unwrap_or_default(),
                 sign_in::next_step(&view.mailbox)
             ))
         }
@@ -135,7 +135,11 @@ async fn test(link: &Link, args: MailboxTest) -> Outcome {
     } else {
         print(&seen(&tested))?;
     }
-    if tested.works() { Ok(()) } else { Err(End::Said) }
+    if tested.works() {
+        Ok(())
+    } else {
+        Err(End::Said)
+    }
 }
 
 fn listed(mailboxes: &[MailboxView]) -> String {
@@ -174,18 +178,29 @@ fn shown(mailbox: &MailboxView) -> String {
     some("Token renewed at", mailbox.token_renews_at.map(moment));
     some("Trace for support", mailbox.state.trace.clone());
     if let Some(SignInView {
-        stage: Stage::Waiting { link, code, expires_at },
+        stage:
+            Stage::Waiting {
+                link,
+                code,
+                expires_at,
+            },
         ..
     }) = &mailbox.sign_in
     {
         some("Sign in at", Some(link.clone()));
-        some("Code", Some(format!("{code}, good until {}", moment(*expires_at))));
+        some(
+            "Code",
+            Some(format!("{code}, good until {}", moment(*expires_at))),
+        );
     }
     some(
         "Same sign-in as",
         Some(mailbox.shares_sign_in_with.join(", ")).filter(|names| !names.is_empty()),
     );
-    some("Devices", Some(mailbox.devices.join(", ")).filter(|names| !names.is_empty()));
+    some(
+        "Devices",
+        Some(mailbox.devices.join(", ")).filter(|names| !names.is_empty()),
+    );
     some("Added", Some(moment(mailbox.created_at)));
     facts(&lines)
 }
@@ -207,10 +222,11 @@ fn gone(address: &str, removed: &Removed) -> String {
         ", and its sign-in is forgotten. To end it at the provider too, revoke the account's sessions there.\n"
     });
     if !removed.devices_without_mailbox.is_empty() {
-        text.push_str(&format!(
-            "Without any mailbox now, and therefore refused: {}. Remove them with `portreeve device remove`.\n",
-            removed.devices_without_mailbox.join(", ")
-        ));
+        text.extend([
+            "Without any mailbox now, and therefore refused: ",
+            &removed.devices_without_mailbox.join(", "),
+            ". Remove them with `portreeve device remove`.\n",
+        ]);
     }
     text
 }
@@ -232,7 +248,10 @@ fn seen(tested: &Tested) -> String {
         .collect();
     if !rows.is_empty() {
         text.push('\n');
-        text.push_str(&table(&["PROTOCOL", "RESULT", "SERVER", "TOOK", "WHAT WAS SEEN"], &rows));
+        text.push_str(&table(
+            &["PROTOCOL", "RESULT", "SERVER", "TOOK", "WHAT WAS SEEN"],
+            &rows,
+        ));
     }
     text
 }

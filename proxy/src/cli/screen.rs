@@ -98,7 +98,9 @@ mod tests {
         let mut out = Vec::new();
         let mut screen = Screen::new(&mut out, terminal);
         for seconds in [61, 60, 59] {
-            screen.countdown("waiting", Duration::from_secs(seconds)).unwrap();
+            screen
+                .countdown("waiting", Duration::from_secs(seconds))
+                .unwrap();
         }
         screen.say("signed in").unwrap();
         String::from_utf8(out).unwrap()

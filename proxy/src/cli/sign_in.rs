@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use super::{
-    args::Wait,
+    args::Patience,
     exit::{End, Outcome},
     link::Link,
     qr,
@@ -23,7 +23,7 @@ use crate::control::{
 const TICK: Duration = Duration::from_secs(1);
 
 /// Follows a sign-in to its end, or to where the person leaves it.
-pub(super) async fn follow(link: &Link, mut view: SignInView, wait: &Wait) -> Outcome {
+pub(super) async fn follow(link: &Link, mut view: SignInView, wait: &Patience) -> Outcome {
     let mut shown = Shown::new(wait);
     loop {
         shown.show(&view)?;
@@ -37,7 +37,7 @@ pub(super) async fn follow(link: &Link, mut view: SignInView, wait: &Wait) -> Ou
                 .into());
             }
             Stage::NeedsConfirmation { account } => {
-                let accept = decide(&view.mailbox, account, wait)?;
+                let accept = decide(&view.mailbox, account, wait).await?;
                 view = confirm(link, &view.mailbox, account, accept).await?;
                 continue;
             }
@@ -114,7 +114,7 @@ async fn until_news(
 }
 
 /// Accepts by option or by a person's answer.
-fn decide(mailbox: &str, account: &str, wait: &Wait) -> Result<bool, End> {
+async fn decide(mailbox: &str, account: &str, wait: &Patience) -> Result<bool, End> {
     if let Some(accepted) = &wait.accept_account {
         if accepted.eq_ignore_ascii_case(account) {
             return Ok(true);
@@ -127,7 +127,11 @@ fn decide(mailbox: &str, account: &str, wait: &Wait) -> Result<bool, End> {
         .into());
     }
     let question = format!("Use the account {account} for {mailbox}? Type yes or no:");
-    let answer = if wait.json { None } else { ask(&question)? };
+    let answer = if wait.json {
+        None
+    } else {
+        answer(question).await?
+    };
     match answer.as_deref().map(str::to_lowercase).as_deref() {
         Some("yes" | "y") => Ok(true),
         Some("no" | "n") => Ok(false),
@@ -138,15 +142,27 @@ fn decide(mailbox: &str, account: &str, wait: &Wait) -> Result<bool, End> {
     }
 }
 
+/// A person's answer; Ctrl-C at the question is none.
+async fn answer(question: String) -> Result<Option<String>, End> {
+    let asked = tokio::task::spawn_blocking(move || ask(&question));
+    tokio::select! {
+        answer = asked => Ok(answer.map_err(std::io::Error::other)??),
+        pressed = tokio::signal::ctrl_c() => {
+            pressed?;
+            Ok(None)
+        }
+    }
+}
+
 /// What was shown so far, so that nothing is shown twice.
 struct Shown<'a> {
     screen: Screen<std::io::Stdout>,
-    wait: &'a Wait,
+    wait: &'a Patience,
     last: Option<Stage>,
 }
 
 impl<'a> Shown<'a> {
-    fn new(wait: &'a Wait) -> Self {
+    fn new(wait: &'a Patience) -> Self {
         Self {
             screen: Screen::stdout(),
             wait,
@@ -173,7 +189,8 @@ impl<'a> Shown<'a> {
         if let Stage::Waiting { expires_at, .. } = view.stage
             && !self.wait.json
         {
-            self.screen.countdown("  Waiting for the sign-in", left(expires_at))?;
+            self.screen
+                .countdown("  Waiting for the sign-in", left(expires_at))?;
         }
         Ok(())
     }
@@ -224,7 +241,10 @@ fn lines(view: &SignInView, qr: bool, colours: bool) -> Vec<String> {
             lines
         }
         Stage::NeedsConfirmation { account } => {
-            vec![format!("Signed in as {account}; expected was {}.", view.expected)]
+            vec![format!(
+                "Signed in as {account}; expected was {}.",
+                view.expected
+            )]
         }
         Stage::Proving => vec!["Signed in; trying the mailbox …".to_owned()],
         Stage::Done { account, note } => {
@@ -276,24 +296,28 @@ mod tests {
         });
         assert_eq!(
             lines(&done, true, true),
-            ["scans@contoso.com works: signed in as scans@contoso.com.", "Note: SMTP is off."]
+            [
+                "scans@contoso.com works: signed in as scans@contoso.com.",
+                "Note: SMTP is off."
+            ]
         );
     }
 
-    #[test]
-    fn an_account_that_was_not_named_is_never_accepted_without_a_person() {
-        let wait = |accept: Option<&str>| Wait {
+    #[tokio::test]
+    async fn an_account_that_was_not_named_is_never_accepted_without_a_person() {
+        let wait = |accept: Option<&str>| Patience {
             no_wait: false,
             accept_account: accept.map(str::to_owned),
             qr: false,
             json: true,
         };
-        let decide = |accept| decide("scans@contoso.com", "Ann@contoso.com", &wait(accept));
-        assert!(decide(Some("ann@CONTOSO.com")).unwrap());
-        let Err(End::Failure(failure)) = decide(Some("bob@contoso.com")) else {
+        let decide =
+            async |accept| decide("scans@contoso.com", "Ann@contoso.com", &wait(accept)).await;
+        assert!(decide(Some("ann@CONTOSO.com")).await.unwrap());
+        let Err(End::Failure(failure)) = decide(Some("bob@contoso.com")).await else {
             panic!("accepted");
         };
         assert!(failure.message.contains("Nothing is accepted"));
-        assert!(matches!(decide(None), Err(End::Unfinished(_))));
+        assert!(matches!(decide(None).await, Err(End::Unfinished(_))));
     }
 }

@@ -30,10 +30,14 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 pub(super) fn facts(facts: &[(&str, String)]) -> String {
     let width = facts.iter().map(|(name, _)| name.chars().count()).max();
     let width = width.unwrap_or_default() + 1;
-    facts
-        .iter()
-        .map(|(name, value)| format!("{:<width$}  {value}\n", format!("{name}:")))
-        .collect()
+    let mut text = String::new();
+    for (name, value) in facts {
+        let blanks = width.saturating_sub(name.chars().count() + 1) + 2;
+        text.extend([name, ":"]);
+        text.extend(std::iter::repeat_n(' ', blanks));
+        text.extend([value, "\n"]);
+    }
+    text
 }
 
 #[cfg(test)]

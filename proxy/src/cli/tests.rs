@@ -23,8 +23,23 @@ fn commands_of_the_issue() {
         &["reload"],
         &["status", "--json"],
         &["ca", "export", "--out", "ca.cer", "--der"],
-        &["mailbox", "add", "a@b.c", "--tenant", "t", "--client-id", "c"],
-        &["mailbox", "add", "a@b.c", "--signed-in-as", "d@b.c", "--no-wait"],
+        &[
+            "mailbox",
+            "add",
+            "a@b.c",
+            "--tenant",
+            "t",
+            "--client-id",
+            "c",
+        ],
+        &[
+            "mailbox",
+            "add",
+            "a@b.c",
+            "--signed-in-as",
+            "d@b.c",
+            "--no-wait",
+        ],
         &["mailbox", "list", "--json"],
         &["mailbox", "show", "a@b.c", "--json"],
         &["mailbox", "sign-in", "a@b.c", "--json"],
@@ -32,10 +47,44 @@ fn commands_of_the_issue() {
         &["mailbox", "confirm", "a@b.c", "--decline"],
         &["mailbox", "remove", "a@b.c", "--yes", "--json"],
         &["mailbox", "test", "a@b.c", "--json"],
-        &["device", "add", "Scanner 2nd floor", "--mailbox", "a@b.c", "--mailbox", "d@b.c"],
-        &["device", "add", "X", "--mailbox", "a@b.c", "--login", "x", "--password-stdin"],
-        &["device", "add", "X", "--mailbox", "a@b.c", "--no-password", "--networks", "10.0.0.1,10.0.0.2"],
-        &["device", "add", "X", "--mailbox", "a@b.c", "--protocols", "smtp,imap"],
+        &[
+            "device",
+            "add",
+            "Scanner 2nd floor",
+            "--mailbox",
+            "a@b.c",
+            "--mailbox",
+            "d@b.c",
+        ],
+        &[
+            "device",
+            "add",
+            "X",
+            "--mailbox",
+            "a@b.c",
+            "--login",
+            "x",
+            "--password-stdin",
+        ],
+        &[
+            "device",
+            "add",
+            "X",
+            "--mailbox",
+            "a@b.c",
+            "--no-password",
+            "--networks",
+            "10.0.0.1,10.0.0.2",
+        ],
+        &[
+            "device",
+            "add",
+            "X",
+            "--mailbox",
+            "a@b.c",
+            "--protocols",
+            "smtp,imap",
+        ],
         &["device", "add", "--csv", "devices.csv"],
         &["device", "list", "--json"],
         &["device", "show", "x"],
@@ -59,9 +108,26 @@ fn what_cannot_be_meant_is_refused() {
         &["device", "add", "X", "--csv", "f"],
         &["device", "add", "--csv", "f", "--no-password"],
         &["device", "add", "X", "--mailbox", "a@b.c", "--no-password"],
-        &["device", "add", "X", "--mailbox", "a@b.c", "--no-password", "--password-stdin", "--networks", "10.0.0.1"],
+        &[
+            "device",
+            "add",
+            "X",
+            "--mailbox",
+            "a@b.c",
+            "--no-password",
+            "--password-stdin",
+            "--networks",
+            "10.0.0.1",
+        ],
         &["mailbox", "confirm", "a@b.c"],
-        &["mailbox", "confirm", "a@b.c", "--accept-account", "x", "--decline"],
+        &[
+            "mailbox",
+            "confirm",
+            "a@b.c",
+            "--accept-account",
+            "x",
+            "--decline",
+        ],
         &["mailbox", "add"],
         &["ca"],
     ] {
@@ -71,7 +137,15 @@ fn what_cannot_be_meant_is_refused() {
 
 #[test]
 fn lists_are_separated_by_commas() {
-    let line = ["device", "add", "X", "--mailbox", "a@b.c", "--networks", "10.0.0.1,10.0.0.2"];
+    let line = [
+        "device",
+        "add",
+        "X",
+        "--mailbox",
+        "a@b.c",
+        "--networks",
+        "10.0.0.1,10.0.0.2",
+    ];
     let Command::Device(DeviceCommand::Add(add)) = parse(&line).unwrap().command else {
         panic!("another command");
     };
@@ -84,7 +158,11 @@ fn every_command_has_a_sentence_and_no_line_is_too_long_for_a_terminal() {
         assert!(command.get_about().is_some(), "{}", command.get_name());
         let help = command.render_help().to_string();
         for line in help.lines() {
-            assert!(line.chars().count() <= 120, "{}: {line}", command.get_name());
+            assert!(
+                line.chars().count() <= 120,
+                "{}: {line}",
+                command.get_name()
+            );
         }
         for sub in command.get_subcommands_mut() {
             visit(sub);
@@ -96,7 +174,13 @@ fn every_command_has_a_sentence_and_no_line_is_too_long_for_a_terminal() {
 #[test]
 fn exit_codes_are_in_the_help() {
     let help = Arguments::command().render_help().to_string();
-    for code in [super::exit::DONE, super::exit::FAILED, super::exit::USAGE, super::exit::UNREACHABLE, super::exit::UNFINISHED] {
+    for code in [
+        super::exit::DONE,
+        super::exit::FAILED,
+        super::exit::USAGE,
+        super::exit::UNREACHABLE,
+        super::exit::UNFINISHED,
+    ] {
         assert!(help.contains(&format!("\n  {code}  ")), "{code}");
     }
 }

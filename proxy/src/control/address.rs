@@ -25,7 +25,9 @@ pub(super) fn mailbox(text: &str) -> Result<String, Failure> {
         !local.is_empty() && !domain.is_empty() && !domain.contains('@')
     });
     let fits = text.len() <= MAX_ADDRESS
-        && !text.chars().any(|c| c.is_control() || c.is_whitespace() || "<>,;\"()".contains(c));
+        && !text
+            .chars()
+            .any(|c| c.is_control() || c.is_whitespace() || "<>,;\"()".contains(c));
     if plausible && fits {
         return Ok(text.to_owned());
     }
@@ -105,16 +107,30 @@ pub(super) fn identifying(networks: &[IpNet], gateways: &[IpAddr]) -> Result<(),
 
 /// Protocols that a device may use, in a fixed order; all three are the same as none.
 pub(super) fn protocols(texts: &[String]) -> Result<Vec<String>, Failure> {
-    let texts: Vec<String> = texts.iter().map(|text| text.trim().to_lowercase()).collect();
-    if let Some(unknown) = texts.iter().find(|text| !PROTOCOLS.contains(&text.as_str())) {
+    let texts: Vec<String> = texts
+        .iter()
+        .map(|text| text.trim().to_lowercase())
+        .collect();
+    if let Some(unknown) = texts
+        .iter()
+        .find(|text| !PROTOCOLS.contains(&text.as_str()))
+    {
         return Err(Failure::request(format!(
             "`{}` is not a protocol; it is smtp, imap or pop3.",
             shown(unknown)
         )));
     }
     let named = |protocol: &String| texts.contains(protocol);
-    let chosen: Vec<String> = PROTOCOLS.map(str::to_owned).into_iter().filter(named).collect();
-    Ok(if chosen.len() == PROTOCOLS.len() { Vec::new() } else { chosen })
+    let chosen: Vec<String> = PROTOCOLS
+        .map(str::to_owned)
+        .into_iter()
+        .filter(named)
+        .collect();
+    Ok(if chosen.len() == PROTOCOLS.len() {
+        Vec::new()
+    } else {
+        chosen
+    })
 }
 
 /// The protocols of a device, all of them if it has no limit.
@@ -127,7 +143,10 @@ pub(super) fn allowed(protocols: &[String]) -> Vec<String> {
 
 /// What was typed, short and without control characters.
 fn shown(text: &str) -> String {
-    text.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
+    text.chars()
+        .take(80)
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -141,7 +160,16 @@ mod tests {
     #[test]
     fn addresses() {
         assert_eq!(mailbox(" Scans@contoso.com ").unwrap(), "Scans@contoso.com");
-        for wrong in ["", "scans", "@contoso.com", "scans@", "a@b@c", "a b@c", "<a@b>", "a@b\r\nX"] {
+        for wrong in [
+            "",
+            "scans",
+            "@contoso.com",
+            "scans@",
+            "a@b@c",
+            "a b@c",
+            "<a@b>",
+            "a@b\r\nX",
+        ] {
             assert!(mailbox(wrong).is_err(), "{wrong:?}");
         }
         assert!(mailbox(&format!("{}@b.c", "a".repeat(MAX_ADDRESS))).is_err());
@@ -169,8 +197,15 @@ mod tests {
 
     #[test]
     fn protocols_in_any_order_and_case() {
-        assert_eq!(protocols(&strings(&["IMAP", "smtp"])).unwrap(), ["smtp", "imap"]);
-        assert!(protocols(&strings(&["pop3", "imap", "smtp"])).unwrap().is_empty());
+        assert_eq!(
+            protocols(&strings(&["IMAP", "smtp"])).unwrap(),
+            ["smtp", "imap"]
+        );
+        assert!(
+            protocols(&strings(&["pop3", "imap", "smtp"]))
+                .unwrap()
+                .is_empty()
+        );
         assert!(protocols(&strings(&["pop"])).is_err());
         assert_eq!(allowed(&[]), ["smtp", "imap", "pop3"]);
     }

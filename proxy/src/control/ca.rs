@@ -26,7 +26,9 @@ pub(crate) async fn export(control: &Control, _: Export, _: &Asker) -> Result<Ex
 /// The same without a store: the authority is a file.
 pub(crate) fn exported(config: &Config) -> Result<Exported, Failure> {
     let pem = Certificates::ca_pem(config).map_err(|error| {
-        Failure::portreeve(format!("The certificate authority cannot be read or made: {error}."))
+        Failure::portreeve(format!(
+            "The certificate authority cannot be read or made: {error}."
+        ))
     })?;
     let remark = config.tls.own.as_ref().map(|own| {
         format!(

@@ -41,7 +41,8 @@ macro_rules! calls {
         ) -> Result<serde_json::Value, Failure> {
             match call {
                 $(Call::$name(request) => {
-                    let answer: $answer = $function(control, request, asker).await?;
+                    // Boxed: each use case has its own size, and most callers wait for a small one.
+                    let answer: $answer = Box::pin($function(control, request, asker)).await?;
                     value(&answer)
                 })*
             }

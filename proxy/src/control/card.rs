@@ -2,7 +2,7 @@
 //!
 //! Only what is said; how it is printed is the command line's and the page's business.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,8 @@ pub(crate) struct Site<'a> {
     pub(crate) hostname: &'a str,
     /// The listeners.
     pub(crate) listeners: &'a [Bound],
+    /// The machine's own addresses, where a listener takes them all.
+    pub(crate) own_addresses: Vec<IpAddr>,
     /// Whether these are bound now, or would be if the daemon ran.
     pub(crate) running: bool,
     /// Whether the certificates come from Portreeve's own authority.
@@ -71,7 +73,13 @@ impl Site<'_> {
             .filter(|bound| protocols.contains(&bound.protocol))
             .collect();
         // SMTP first: most devices send only. For each protocol the encrypted ways first.
-        offers.sort_by_key(|bound| (rank(&bound.protocol), bound.tls == "off", bound.address.port()));
+        offers.sort_by_key(|bound| {
+            (
+                rank(&bound.protocol),
+                bound.tls == "off",
+                bound.address.port(),
+            )
+        });
         let reachable = offers.iter().any(|bound| !bound.address.ip().is_loopback());
         let mut remarks = Vec::new();
         if offers.is_empty() {
@@ -113,12 +121,15 @@ impl Site<'_> {
 
     fn server(&self, bound: &Bound) -> Server {
         let ip = bound.address.ip();
-        let (host, address) = if ip.is_loopback() {
-            (loopback(bound.address), None)
-        } else if means_this_machine(self.hostname) && !ip.is_unspecified() {
-            (ip.to_string(), None)
+        let outside = if ip.is_unspecified() {
+            self.own_address()
         } else {
-            (self.hostname.to_owned(), Some(ip).filter(|ip| !ip.is_unspecified()))
+            Some(ip)
+        };
+        let (host, address) = match outside {
+            _ if ip.is_loopback() => (ip.to_string(), None),
+            Some(outside) if means_this_machine(self.hostname) => (outside.to_string(), None),
+            outside => (self.hostname.to_owned(), outside),
         };
         Server {
             protocol: bound.protocol.to_uppercase(),
@@ -133,18 +144,21 @@ impl Site<'_> {
             .to_owned(),
         }
     }
-}
 
-/// Programs on this machine: the address they reach, never a name that may mean another family.
-fn loopback(address: SocketAddr) -> String {
-    match address.ip() {
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.to_string(),
-        IpAddr::V6(ip) => ip.to_string(),
+    /// The address to type where there is no name: old panels know no IPv6.
+    fn own_address(&self) -> Option<IpAddr> {
+        let mut addresses = self.own_addresses.iter().copied();
+        addresses
+            .find(IpAddr::is_ipv4)
+            .or_else(|| self.own_addresses.first().copied())
     }
 }
 
 fn rank(protocol: &str) -> usize {
-    ["smtp", "imap", "pop3"].iter().position(|p| *p == protocol).unwrap_or(3)
+    ["smtp", "imap", "pop3"]
+        .iter()
+        .position(|p| *p == protocol)
+        .unwrap_or(3)
 }
 
 /// Names that every machine uses for itself.
@@ -153,7 +167,9 @@ fn means_this_machine(host: &str) -> bool {
     host == "localhost"
         || host.starts_with("localhost.")
         || host.ends_with(".localhost")
-        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
 #[cfg(test)]
@@ -173,6 +189,7 @@ mod tests {
         Site {
             hostname,
             listeners,
+            own_addresses: vec!["2001:db8::7".parse().unwrap(), "10.9.9.9".parse().unwrap()],
             running: true,
             own_authority: true,
         }
@@ -217,7 +234,10 @@ mod tests {
             bound("pop3", "implicit", "[::1]:1995"),
         ];
         let card = site("gw.contoso.lan", &listeners).card(Some("scan2".into()), None, &all());
-        assert_eq!(lines(&card), ["SMTP 127.0.0.1:1587 STARTTLS", "POP3 ::1:1995 SSL/TLS"]);
+        assert_eq!(
+            lines(&card),
+            ["SMTP 127.0.0.1:1587 STARTTLS", "POP3 ::1:1995 SSL/TLS"]
+        );
         assert_eq!(card.remarks, [LOOPBACK_ONLY, CERTIFICATE]);
     }
 
@@ -230,6 +250,8 @@ mod tests {
         for name in ["localhost", "localhost.localdomain", "127.0.1.1", "::1"] {
             let card = site(name, &listeners).card(Some("x".into()), None, &all());
             assert_eq!(card.servers[0].host, "10.1.2.3");
+            // Bound to all addresses: the one that a panel without IPv6 can take.
+            assert_eq!(card.servers[1].host, "10.9.9.9");
             assert!(card.remarks[0].contains("set `hostname`"), "{name}");
         }
     }
@@ -246,6 +268,9 @@ mod tests {
         assert!(card.remarks[0].contains("switch authentication off"));
         let pop3 = ["pop3".to_owned()];
         let card = site("gw", &listeners).card(None, None, &pop3);
-        assert_eq!(card.remarks[0], "No listener serves pop3; add one to the configuration.");
+        assert_eq!(
+            card.remarks[0],
+            "No listener serves pop3; add one to the configuration."
+        );
     }
 }

@@ -10,7 +10,14 @@ use zeroize::Zeroizing;
 pub(crate) const MAX_ROWS: usize = 10_000;
 
 /// The columns, in any order; the first four must be there.
-const COLUMNS: [&str; 6] = ["name", "login", "password", "mailbox", "networks", "protocols"];
+const COLUMNS: [&str; 6] = [
+    "name",
+    "login",
+    "password",
+    "mailbox",
+    "networks",
+    "protocols",
+];
 const REQUIRED: usize = 4;
 
 /// One device as the file names it; empty cells are `None` or empty.
@@ -57,7 +64,10 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Row>, Vec<Wrong>> {
     for record in records {
         match record.and_then(|record| row(record, &columns)) {
             Ok(row) if rows.len() == MAX_ROWS => {
-                wrongs.push(wrong(row.line, format!("more than {MAX_ROWS} devices in one file")));
+                wrongs.push(wrong(
+                    row.line,
+                    format!("more than {MAX_ROWS} devices in one file"),
+                ));
                 break;
             }
             Ok(row) => rows.push(row),
@@ -67,7 +77,11 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Row>, Vec<Wrong>> {
     if rows.is_empty() && wrongs.is_empty() {
         wrongs.push(wrong(1, "there is no device below the header"));
     }
-    if wrongs.is_empty() { Ok(rows) } else { Err(wrongs) }
+    if wrongs.is_empty() {
+        Ok(rows)
+    } else {
+        Err(wrongs)
+    }
 }
 
 /// Spreadsheets of half of Europe write semicolons; the header tells which it is.
@@ -88,21 +102,34 @@ fn columns(header: &Record) -> Result<[Option<usize>; COLUMNS.len()], Vec<Wrong>
         let name = cell.trim().to_lowercase();
         match COLUMNS.iter().position(|column| *column == name) {
             Some(column) if places[column].is_some() => {
-                wrongs.push(wrong(header.line, format!("the column `{name}` is there twice")));
+                wrongs.push(wrong(
+                    header.line,
+                    format!("the column `{name}` is there twice"),
+                ));
             }
             Some(column) => places[column] = Some(place),
             None => wrongs.push(wrong(
                 header.line,
-                format!("unknown column `{name}`; the columns are {}", COLUMNS.join(",")),
+                format!(
+                    "unknown column `{name}`; the columns are {}",
+                    COLUMNS.join(",")
+                ),
             )),
         }
     }
     for (column, place) in COLUMNS.iter().zip(places).take(REQUIRED) {
         if place.is_none() {
-            wrongs.push(wrong(header.line, format!("the column `{column}` is missing")));
+            wrongs.push(wrong(
+                header.line,
+                format!("the column `{column}` is missing"),
+            ));
         }
     }
-    if wrongs.is_empty() { Ok(places) } else { Err(wrongs) }
+    if wrongs.is_empty() {
+        Ok(places)
+    } else {
+        Err(wrongs)
+    }
 }
 
 fn row(mut record: Record, columns: &[Option<usize>]) -> Result<Row, Wrong> {
@@ -111,7 +138,10 @@ fn row(mut record: Record, columns: &[Option<usize>]) -> Result<Row, Wrong> {
     if record.cells.len() != expected {
         return Err(wrong(
             line,
-            format!("{} cells where the header has {expected}", record.cells.len()),
+            format!(
+                "{} cells where the header has {expected}",
+                record.cells.len()
+            ),
         ));
     }
     // A password is taken as it stands, every other cell without blanks around it.
@@ -231,7 +261,11 @@ mod tests {
     use secrecy::ExposeSecret;
 
     fn wrongs(text: &str) -> Vec<String> {
-        parse(text).unwrap_err().iter().map(Wrong::to_string).collect()
+        parse(text)
+            .unwrap_err()
+            .iter()
+            .map(Wrong::to_string)
+            .collect()
     }
 
     #[test]
@@ -244,7 +278,10 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(rows[0].name, "Scanner, 2nd \"big\" floor");
-        assert_eq!(rows[0].password.as_ref().unwrap().expose_secret(), " p,w\"d ");
+        assert_eq!(
+            rows[0].password.as_ref().unwrap().expose_secret(),
+            " p,w\"d "
+        );
         assert_eq!(rows[0].networks, ["10.0.0.0/8", "192.168.1.0/24"]);
         assert_eq!(rows[0].protocols, ["smtp"]);
         assert_eq!((rows[0].line, rows[1].line), (2, 4));
@@ -256,13 +293,19 @@ mod tests {
     #[test]
     fn semicolons_and_columns_in_another_order() {
         let rows = parse("mailbox;password;name;login\na@b.c;x;Fax;fax").unwrap();
-        assert_eq!((rows[0].name.as_str(), rows[0].mailboxes[0].as_str()), ("Fax", "a@b.c"));
+        assert_eq!(
+            (rows[0].name.as_str(), rows[0].mailboxes[0].as_str()),
+            ("Fax", "a@b.c")
+        );
     }
 
     #[test]
     fn every_wrong_line_is_named() {
         assert_eq!(wrongs(""), ["line 1: the file is empty"]);
-        assert_eq!(wrongs("name,login,password,mailbox\n"), ["line 1: there is no device below the header"]);
+        assert_eq!(
+            wrongs("name,login,password,mailbox\n"),
+            ["line 1: there is no device below the header"]
+        );
         assert_eq!(
             wrongs("name,user,mailbox\n"),
             [
@@ -272,7 +315,9 @@ mod tests {
             ]
         );
         assert_eq!(
-            wrongs("name,login,password,mailbox\n,a,b,c@d.e\nx,y\nz,y,w,\nq,\"r,s,t@u.v\nq,r,s,t@u.v\n"),
+            wrongs(
+                "name,login,password,mailbox\n,a,b,c@d.e\nx,y\nz,y,w,\nq,\"r,s,t@u.v\nq,r,s,t@u.v\n"
+            ),
             [
                 "line 2: the name is empty",
                 "line 3: 2 cells where the header has 4",
@@ -284,10 +329,19 @@ mod tests {
 
     #[test]
     fn no_more_rows_than_the_limit() {
-        let text = format!("name,login,password,mailbox\n{}", "a,,,m@x.y\n".repeat(MAX_ROWS));
+        let text = format!(
+            "name,login,password,mailbox\n{}",
+            "a,,,m@x.y\n".repeat(MAX_ROWS)
+        );
         assert_eq!(parse(&text).unwrap().len(), MAX_ROWS);
         let text = format!("{text}a,,,m@x.y\n");
-        assert_eq!(wrongs(&text), [format!("line {}: more than {MAX_ROWS} devices in one file", MAX_ROWS + 2)]);
+        assert_eq!(
+            wrongs(&text),
+            [format!(
+                "line {}: more than {MAX_ROWS} devices in one file",
+                MAX_ROWS + 2
+            )]
+        );
     }
 
     proptest! {

@@ -15,6 +15,7 @@ use super::{
     password::MAX_PASSWORD,
     slug::{numbered, slug},
 };
+use crate::door::certificates::own_addresses;
 
 /// Wrong lines of a CSV file that are named; more only hide the first ones.
 const MAX_WRONG_LINES: usize = 20;
@@ -165,13 +166,18 @@ pub(crate) async fn import(
             name: row.name,
             mailboxes: row.mailboxes,
             login: row.login,
-            secret: row.password.map_or(Secret::Generate, |password| Secret::Keep(password.into())),
+            secret: row
+                .password
+                .map_or(Secret::Generate, |password| Secret::Keep(password.into())),
             networks: row.networks,
             protocols: row.protocols,
         };
         match site.wish(add) {
             Ok(wish) => wishes.push(wish),
-            Err(failure) => wrongs.push(csv::Wrong { line, what: failure.message }),
+            Err(failure) => wrongs.push(csv::Wrong {
+                line,
+                what: failure.message,
+            }),
         }
     }
     if !wrongs.is_empty() {
@@ -184,14 +190,25 @@ pub(crate) async fn import(
     }
     let views: BTreeMap<_, _> = views(control).await?.into_iter().collect();
     let with_view = imported.into_iter().filter_map(|(device, password)| {
-        Some(Imported { device: views.get(&device)?.clone(), password })
+        Some(Imported {
+            device: views.get(&device)?.clone(),
+            password,
+        })
     });
     Ok(with_view.collect())
 }
 
 /// All devices, by user name.
-pub(crate) async fn list(control: &Control, _: List, _: &Asker) -> Result<Vec<DeviceView>, Failure> {
-    Ok(views(control).await?.into_iter().map(|(_, view)| view).collect())
+pub(crate) async fn list(
+    control: &Control,
+    _: List,
+    _: &Asker,
+) -> Result<Vec<DeviceView>, Failure> {
+    Ok(views(control)
+        .await?
+        .into_iter()
+        .map(|(_, view)| view)
+        .collect())
 }
 
 /// One device and its card.
@@ -212,7 +229,9 @@ pub(crate) async fn new_password(
     let made = control.gate.set_password(&id, wanted).await?;
     let detail = json!({ "before": { "password": before.password }, "after": {
         "password": if made.is_some() { "generated" } else { "chosen" } } });
-    control.audit(asker, "device.new-password", &before.login, &detail).await?;
+    control
+        .audit(asker, "device.new-password", &before.login, &detail)
+        .await?;
     added(control, id, made.map(Password::from)).await
 }
 
@@ -224,7 +243,14 @@ pub(crate) async fn remove(
 ) -> Result<DeviceView, Failure> {
     let (id, device) = find(control, &remove.device).await?;
     control.gate.remove_device(&id).await?;
-    control.audit(asker, "device.remove", &device.login, &json!({ "before": device })).await?;
+    control
+        .audit(
+            asker,
+            "device.remove",
+            &device.login,
+            &json!({ "before": device }),
+        )
+        .await?;
     Ok(device)
 }
 
@@ -236,10 +262,17 @@ pub(crate) async fn set_enabled(
 ) -> Result<DeviceView, Failure> {
     let (id, before) = find(control, &request.device).await?;
     control.gate.set_enabled(&id, request.enabled).await?;
-    let action = if request.enabled { "device.enable" } else { "device.disable" };
+    let action = if request.enabled {
+        "device.enable"
+    } else {
+        "device.disable"
+    };
     let detail = json!({ "before": { "enabled": before.enabled } });
     control.audit(asker, action, &before.login, &detail).await?;
-    Ok(DeviceView { enabled: request.enabled, ..before })
+    Ok(DeviceView {
+        enabled: request.enabled,
+        ..before
+    })
 }
 
 /// A device that can be added as it is.
@@ -260,9 +293,17 @@ impl Wishes {
         let devices = control.store.devices().await?;
         Ok(Self {
             mailboxes: mailboxes
-                .map(|mailbox| (mailbox.address.to_lowercase(), (mailbox.id, mailbox.address)))
+                .map(|mailbox| {
+                    (
+                        mailbox.address.to_lowercase(),
+                        (mailbox.id, mailbox.address),
+                    )
+                })
                 .collect(),
-            logins: devices.iter().map(|device| device.login.to_lowercase()).collect(),
+            logins: devices
+                .iter()
+                .map(|device| device.login.to_lowercase())
+                .collect(),
         })
     }
 
@@ -295,7 +336,10 @@ impl Wishes {
             login,
             password,
             networks,
-            protocols: protocols.iter().filter_map(|word| word.parse().ok()).collect(),
+            protocols: protocols
+                .iter()
+                .filter_map(|word| word.parse().ok())
+                .collect(),
             mailboxes: mailboxes.into_iter().map(|(id, _)| id).collect(),
         };
         Ok(Wish { wanted, detail })
@@ -357,26 +401,34 @@ async fn grant(
     asker: &Asker,
 ) -> Result<(DeviceId, Option<Password>), Failure> {
     let (device, made) = control.gate.add_device(wish.wanted).await?;
-    control.audit(asker, "device.add", &device.login, &wish.detail).await?;
+    control
+        .audit(asker, "device.add", &device.login, &wish.detail)
+        .await?;
     Ok((device.id.clone(), made.map(Password::from)))
 }
 
-async fn added(
-    control: &Control,
-    id: DeviceId,
-    made: Option<Password>,
-) -> Result<Added, Failure> {
+async fn added(control: &Control, id: DeviceId, made: Option<Password>) -> Result<Added, Failure> {
     let gone = || Failure::request("The device was removed in the meantime.");
-    let device = views(control).await?.into_iter().find(|(other, _)| *other == id);
+    let device = views(control)
+        .await?
+        .into_iter()
+        .find(|(other, _)| *other == id);
     let (_, device) = device.ok_or_else(gone)?;
-    Ok(Added { generated: made.is_some(), card: card(control, &device, made), device })
+    Ok(Added {
+        generated: made.is_some(),
+        card: card(control, &device, made),
+        device,
+    })
 }
 
 /// The device with this user name, or the only one with this name.
 async fn find(control: &Control, wanted: &str) -> Result<(DeviceId, DeviceView), Failure> {
     let key = wanted.trim().to_lowercase();
     let mut devices = views(control).await?;
-    if let Some(index) = devices.iter().position(|(_, d)| d.login.to_lowercase() == key) {
+    if let Some(index) = devices
+        .iter()
+        .position(|(_, d)| d.login.to_lowercase() == key)
+    {
         return Ok(devices.swap_remove(index));
     }
     let named: Vec<usize> = (0..devices.len())
@@ -385,7 +437,9 @@ async fn find(control: &Control, wanted: &str) -> Result<(DeviceId, DeviceView),
     match named[..] {
         [index] => Ok(devices.swap_remove(index)),
         [] => {
-            let known = devices.iter().flat_map(|(_, d)| [d.login.as_str(), d.name.as_str()]);
+            let known = devices
+                .iter()
+                .flat_map(|(_, d)| [d.login.as_str(), d.name.as_str()]);
             let advice = match nearest(&key, known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "`portreeve device list` shows those that are there.".to_owned(),
@@ -396,7 +450,10 @@ async fn find(control: &Control, wanted: &str) -> Result<(DeviceId, DeviceView),
             )))
         }
         _ => {
-            let logins: Vec<&str> = named.iter().map(|at| devices[*at].1.login.as_str()).collect();
+            let logins: Vec<&str> = named
+                .iter()
+                .map(|at| devices[*at].1.login.as_str())
+                .collect();
             Err(Failure::request(format!(
                 "{} devices are called `{}`; say which by its user name: {}.",
                 logins.len(),
@@ -418,7 +475,10 @@ async fn views(control: &Control) -> Result<Vec<(DeviceId, DeviceView)>, Failure
     let mut bound: BTreeMap<DeviceId, Vec<String>> = BTreeMap::new();
     for binding in control.store.bindings().await? {
         if let Some(address) = mailboxes.get(&binding.mailbox) {
-            bound.entry(binding.device).or_default().push(address.clone());
+            bound
+                .entry(binding.device)
+                .or_default()
+                .push(address.clone());
         }
     }
     let view = |device: Device| {
@@ -434,7 +494,13 @@ async fn views(control: &Control) -> Result<Vec<(DeviceId, DeviceView)>, Failure
         };
         (device.id, view)
     };
-    Ok(control.store.devices().await?.into_iter().map(view).collect())
+    Ok(control
+        .store
+        .devices()
+        .await?
+        .into_iter()
+        .map(view)
+        .collect())
 }
 
 fn kind(device: &Device) -> &'static str {
@@ -450,6 +516,7 @@ fn card(control: &Control, device: &DeviceView, password: Option<Password>) -> C
     let site = Site {
         hostname: &config.hostname,
         listeners: &control.listeners(),
+        own_addresses: own_addresses(),
         running: control.running.is_some(),
         own_authority: config.tls.own.is_none(),
     };
@@ -478,10 +545,16 @@ fn checked(secret: Secret) -> Result<ForGate, Failure> {
 }
 
 fn refused(wrongs: &[csv::Wrong]) -> Failure {
-    let mut lines: Vec<String> =
-        wrongs.iter().take(MAX_WRONG_LINES).map(ToString::to_string).collect();
+    let mut lines: Vec<String> = wrongs
+        .iter()
+        .take(MAX_WRONG_LINES)
+        .map(ToString::to_string)
+        .collect();
     if wrongs.len() > MAX_WRONG_LINES {
         lines.push(format!("and {} more", wrongs.len() - MAX_WRONG_LINES));
     }
     Failure::request(format!("No device was added:\n  {}", lines.join("\n  ")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Portreeve,
     /// The daemon or the state folder cannot be reached.
     Unreachable,
+    /// Another process has the state folder.
+    Occupied,
 }
 
 impl Failure {
@@ -55,6 +57,11 @@ impl Failure {
     /// The daemon or the state folder cannot be reached.
     pub(crate) fn unreachable(message: impl Into<String>) -> Self {
         Self::new(Fault::Unreachable, message)
+    }
+
+    /// Another process has the state folder.
+    pub(crate) fn occupied(message: impl Into<String>) -> Self {
+        Self::new(Fault::Occupied, message)
     }
 
     fn new(fault: Fault, message: impl Into<String>) -> Self {

@@ -18,7 +18,7 @@ use super::{
 };
 
 /// What a message needs; more would only make the test slower.
-const TEST_LIFE: MinLife = MinLife::AtLeast(Duration::from_secs(600));
+const TEST_LIFE: MinLife = MinLife::AtLeast(Duration::from_mins(10));
 
 /// Adds a mailbox and begins its sign-in.
 #[derive(Debug, Serialize, Deserialize)]
@@ -181,7 +181,11 @@ pub(crate) async fn add(control: &Control, add: Add, asker: &Asker) -> Result<Ad
     };
     let grants = control.store.grants().await?;
     let new = new_grant(control, &add, &expected, &grants)?;
-    let shared = grants.iter().find(|grant| serves(grant, &new)).cloned();
+    let any_client = add.tenant.is_none() && add.client_id.is_none();
+    let shared = grants
+        .iter()
+        .find(|grant| serves(grant, &new, any_client))
+        .cloned();
     let grant = match &shared {
         Some(grant) => GrantFor::Shared(grant.id.clone()),
         None => GrantFor::New(new.clone()),
@@ -203,7 +207,9 @@ pub(crate) async fn add(control: &Control, add: Add, asker: &Asker) -> Result<Ad
         "provider": new.provider, "tenant": new.tenant, "client_id": new.client_id,
         "signs_in_as": expected, "shared": matches!(grant, GrantFor::Shared(_)),
     });
-    control.audit(asker, "mailbox.add", &mailbox.address, &detail).await?;
+    control
+        .audit(asker, "mailbox.add", &mailbox.address, &detail)
+        .await?;
     let mailbox = view(control, &mailbox).await?;
     Ok(Added { mailbox, sign_in })
 }
@@ -218,11 +224,7 @@ pub(crate) async fn list(
 }
 
 /// One mailbox.
-pub(crate) async fn show(
-    control: &Control,
-    show: Show,
-    _: &Asker,
-) -> Result<MailboxView, Failure> {
+pub(crate) async fn show(control: &Control, show: Show, _: &Asker) -> Result<MailboxView, Failure> {
     let mailbox = find(control, &show.mailbox).await?;
     view(control, &mailbox).await
 }
@@ -247,7 +249,9 @@ pub(crate) async fn remove(
     let detail = json!({ "before": {
         "provider": before.provider, "signs_in_as": before.signs_in_as, "devices": before.devices,
     }, "sign_in_forgotten": removed.grant_removed });
-    control.audit(asker, "mailbox.remove", &mailbox.address, &detail).await?;
+    control
+        .audit(asker, "mailbox.remove", &mailbox.address, &detail)
+        .await?;
     Ok(Removed {
         mailbox: before,
         sign_in_kept: !removed.grant_removed,
@@ -258,22 +262,33 @@ pub(crate) async fn remove(
 /// Takes a token and logs in by each protocol.
 pub(crate) async fn test(control: &Control, test: Test, _: &Asker) -> Result<Tested, Failure> {
     let mailbox = find(control, &test.mailbox).await?;
-    let token = match control.broker.token(&mailbox, Audience::Mail, TEST_LIFE).await {
+    let token = match control
+        .broker
+        .token(&mailbox, Audience::Mail, TEST_LIFE)
+        .await
+    {
         Ok(token) => token,
         Err(reason) => {
             return Ok(Tested {
                 mailbox: mailbox.address.clone(),
                 has_token: false,
-                token: format!("No token for {}: {}", mailbox.address, sign_in::sentence(&reason)),
+                token: format!(
+                    "No token for {}: {}",
+                    mailbox.address,
+                    sign_in::sentence(&reason)
+                ),
                 protocols: Vec::new(),
             });
         }
     };
-    let left = token.expires_at().duration_since(SystemTime::now()).unwrap_or_default();
+    let left = token
+        .expires_at()
+        .duration_since(SystemTime::now())
+        .unwrap_or_default();
     let (smtp, imap, pop3) = tokio::join!(
-        tested(control, &mailbox, Protocol::Smtp),
-        tested(control, &mailbox, Protocol::Imap),
-        tested(control, &mailbox, Protocol::Pop3),
+        Box::pin(tested(control, &mailbox, Protocol::Smtp)),
+        Box::pin(tested(control, &mailbox, Protocol::Imap)),
+        Box::pin(tested(control, &mailbox, Protocol::Pop3)),
     );
     Ok(Tested {
         has_token: true,
@@ -293,8 +308,13 @@ pub(super) async fn find(control: &Control, address: &str) -> Result<Mailbox, Fa
     if let Some(mailbox) = control.store.mailbox_by_address(address).await? {
         return Ok(mailbox);
     }
-    let known: Vec<String> =
-        control.store.mailboxes().await?.into_iter().map(|mailbox| mailbox.address).collect();
+    let known: Vec<String> = control
+        .store
+        .mailboxes()
+        .await?
+        .into_iter()
+        .map(|mailbox| mailbox.address)
+        .collect();
     let advice = match super::nearest(address, known.iter().map(String::as_str)) {
         Some(near) => format!("did you mean {near}?"),
         None if known.is_empty() => "add it with `portreeve mailbox add`.".to_owned(),
@@ -310,7 +330,9 @@ pub(super) async fn find(control: &Control, address: &str) -> Result<Mailbox, Fa
 pub(super) async fn views(control: &Control) -> Result<Vec<MailboxView>, Failure> {
     let looked = Looked::at(control).await?;
     let mailboxes = looked.mailboxes.iter();
-    Ok(mailboxes.filter_map(|mailbox| looked.view(control, mailbox)).collect())
+    Ok(mailboxes
+        .filter_map(|mailbox| looked.view(control, mailbox))
+        .collect())
 }
 
 async fn view(control: &Control, mailbox: &Mailbox) -> Result<MailboxView, Failure> {
@@ -355,9 +377,8 @@ impl Looked {
             _ => None,
         };
         let bound = |device: &&Device| {
-            let here = |binding: &Binding| {
-                binding.device == device.id && binding.mailbox == mailbox.id
-            };
+            let here =
+                |binding: &Binding| binding.device == device.id && binding.mailbox == mailbox.id;
             self.bindings.iter().any(here)
         };
         let shares = |other: &&Mailbox| other.grant == mailbox.grant && other.id != mailbox.id;
@@ -378,7 +399,12 @@ impl Looked {
             sign_in,
             renewed_at: grant.renewed_at,
             token_renews_at,
-            devices: self.devices.iter().filter(bound).map(|d| d.name.clone()).collect(),
+            devices: self
+                .devices
+                .iter()
+                .filter(bound)
+                .map(|d| d.name.clone())
+                .collect(),
             created_at: mailbox.created_at,
         })
     }
@@ -405,7 +431,9 @@ fn state(health: &Health, sign_in: Option<&SignInView>, grant: &Grant) -> State 
         }
         (_, Some(Stage::NeedsConfirmation { account })) => plain(
             "waiting",
-            format!("signed in as {account}; accept or decline it with `portreeve mailbox confirm`"),
+            format!(
+                "signed in as {account}; accept or decline it with `portreeve mailbox confirm`"
+            ),
         ),
         (_, Some(Stage::Proving)) => plain("waiting", "signed in, being tried".to_owned()),
         (Health::NotSignedIn, _) if grant.signed_in => plain("works", "works".to_owned()),
@@ -454,7 +482,9 @@ fn new_grant(
         )));
     };
     let own = |given: &Option<String>, providers: Option<&str>| {
-        given.clone().filter(|given| Some(given.as_str()) != providers)
+        given
+            .clone()
+            .filter(|given| Some(given.as_str()) != providers)
     };
     let mut new = NewGrant {
         provider: name.clone(),
@@ -463,47 +493,63 @@ fn new_grant(
         expected_account: expected.to_owned(),
     };
     for given in [&new.tenant, &new.client_id].into_iter().flatten() {
-        if given.is_empty() || !given.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._@:".contains(&b)) {
+        if given.is_empty()
+            || !given
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-._@:".contains(&b))
+        {
             return Err(Failure::request(format!(
                 "`{}` is neither an id nor a domain; copy it from the app registration's overview.",
                 given.escape_debug()
             )));
         }
     }
-    if add.client_id.is_none() && provider.client_id.is_none() {
-        let remembered = grants
-            .iter()
-            .rev()
-            .find(|grant| grant.provider == *name && grant.client_id.is_some());
-        let Some(remembered) = remembered else {
-            return Err(no_client_id(name, provider, add));
-        };
+    if provider.client_id.is_some() && new.client_id.is_none() {
+        return Ok(new);
+    }
+    // Typed once, for the first mailbox of this provider; the newest is what the admin means.
+    let remembered = grants.iter().rev().find(|grant| {
+        let same = new.client_id.is_none() || grant.client_id == new.client_id;
+        grant.provider == *name && grant.client_id.is_some() && same
+    });
+    if let Some(remembered) = remembered {
         new.client_id.clone_from(&remembered.client_id);
         if add.tenant.is_none() {
             new.tenant.clone_from(&remembered.tenant);
         }
     }
+    if new.client_id.is_none() {
+        return Err(no_client_id(name, provider, add));
+    }
     Ok(new)
 }
 
-/// Whether this sign-in, made or expected, opens what the new one would.
-fn serves(grant: &Grant, new: &NewGrant) -> bool {
+/// Whether this sign-in, made or expected, opens what the new one would; by any client if the
+/// admin named none.
+fn serves(grant: &Grant, new: &NewGrant, any_client: bool) -> bool {
     let account = grant.account.as_ref().unwrap_or(&grant.expected_account);
+    let same_client = grant.tenant == new.tenant && grant.client_id == new.client_id;
     account.eq_ignore_ascii_case(&new.expected_account)
         && grant.provider == new.provider
-        && grant.tenant == new.tenant
-        && grant.client_id == new.client_id
+        && (any_client || same_client)
 }
 
 /// Proves that a sign-in of another mailbox opens this one too.
 async fn share(control: &Control, mailbox: &Mailbox, grant: &Grant) -> Result<SignInView, Failure> {
-    let account = grant.account.clone().unwrap_or_else(|| grant.expected_account.clone());
+    let account = grant
+        .account
+        .clone()
+        .unwrap_or_else(|| grant.expected_account.clone());
     let view = |stage| SignInView {
         mailbox: mailbox.address.clone(),
         expected: account.clone(),
         stage,
     };
-    match control.broker.token(mailbox, Audience::Mail, TEST_LIFE).await {
+    match control
+        .broker
+        .token(mailbox, Audience::Mail, TEST_LIFE)
+        .await
+    {
         Ok(_) => {}
         Err(reason) if reason.kind == ReasonKind::NeedsSignIn => {
             return sign_in::start(control, mailbox, &account).await;
@@ -513,13 +559,15 @@ async fn share(control: &Control, mailbox: &Mailbox, grant: &Grant) -> Result<Si
     let mut refusals = Vec::new();
     for protocol in [Protocol::Imap, Protocol::Smtp, Protocol::Pop3] {
         match tested(control, mailbox, protocol).await {
-            tested if tested.works => {
+            seen if seen.works => {
                 return Ok(view(Stage::Done {
                     account: account.clone(),
-                    note: Some(format!("{account} was signed in already; no new code was needed.")),
+                    note: Some(format!(
+                        "{account} was signed in already; no new code was needed."
+                    )),
                 }));
             }
-            tested => refusals.push(format!("{}: {}", tested.protocol.to_uppercase(), tested.words)),
+            seen => refusals.push(format!("{}: {}", seen.protocol.to_uppercase(), seen.words)),
         }
     }
     Err(Failure::provider(format!(
@@ -533,9 +581,12 @@ async fn share(control: &Control, mailbox: &Mailbox, grant: &Grant) -> Result<Si
 
 async fn tested(control: &Control, mailbox: &Mailbox, protocol: Protocol) -> TestedProtocol {
     let config = control.config();
-    let server = config.mail_servers(&mailbox.provider).endpoint(protocol).to_string();
+    let server = config
+        .mail_servers(&mailbox.provider)
+        .endpoint(protocol)
+        .to_string();
     let probe = control.upstream.probe(mailbox, protocol).await;
-    let (works, words) = match probe.outcome {
+    let (works, said) = match probe.outcome {
         Ok(()) => (true, "logged in".to_owned()),
         Err(failure) => (false, failure.to_string()),
     };
@@ -543,16 +594,21 @@ async fn tested(control: &Control, mailbox: &Mailbox, protocol: Protocol) -> Tes
         protocol: protocol.to_string(),
         server,
         works,
-        words,
+        words: said,
         milliseconds: probe.duration.as_millis().try_into().unwrap_or(u64::MAX),
     }
 }
 
 fn no_client_id(name: &str, provider: &Provider, add: &Add) -> Failure {
-    let mut again = format!("portreeve mailbox add {}", add.address.trim());
-    if let Some(provider) = &add.provider {
-        again.push_str(&format!(" --provider {provider}"));
-    }
+    let named = add
+        .provider
+        .as_ref()
+        .map(|provider| format!(" --provider {provider}"));
+    let again = format!(
+        "portreeve mailbox add {}{}",
+        add.address.trim(),
+        named.unwrap_or_default()
+    );
     if provider.kind != portreeve_auth::ProviderKind::Entra {
         return Failure::configuration(format!(
             "The provider {name} needs a client id: register an application there that may use \

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portreeve_auth::{Broker, Gate, Http, Providers, SignIns, Store};
-use portreeve_state::KeySource;
+use portreeve_state::{KeySource, OpenError};
 use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -27,12 +27,18 @@ pub(crate) struct Opened {
 pub(crate) async fn open(config: Config) -> Result<Opened, Failure> {
     let trusted = client_config(config.tls.upstream_ca_file.as_deref())
         .map_err(|error| Failure::configuration(super::capital(&error)))?;
-    let http = Http::new(trusted.clone())
-        .map_err(|error| Failure::portreeve(super::capital(&error)))?;
+    let http =
+        Http::new(trusted.clone()).map_err(|error| Failure::portreeve(super::capital(&error)))?;
     let key = KeySource::from_environment(config.vault_key_file.clone());
     let store = Store::open(&config.state_dir, &key)
         .await
-        .map_err(|error| Failure::unreachable(super::capital(&error)))?;
+        .map_err(|error| {
+            let words = super::capital(&error);
+            match error {
+                OpenError::Locked { .. } => Failure::occupied(words),
+                _ => Failure::unreachable(words),
+            }
+        })?;
 
     let (providers, providers_now) = watch::channel(Arc::new(config.providers.clone()));
     let (tls, tls_now) = watch::channel(Arc::new(trusted));
@@ -52,7 +58,12 @@ pub(crate) async fn open(config: Config) -> Result<Opened, Failure> {
         running: None,
         stop: CancellationToken::new(),
     };
-    Ok(Opened { control, config, providers, tls })
+    Ok(Opened {
+        control,
+        config,
+        providers,
+        tls,
+    })
 }
 
 /// A control for one command in this process.

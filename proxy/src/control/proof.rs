@@ -20,7 +20,11 @@ pub(super) fn by_login(upstream: Arc<Upstream>) -> Prove {
     })
 }
 
-async fn prove(upstream: &Upstream, mailbox: &Mailbox, token: &AccessToken) -> Result<(), Unproved> {
+async fn prove(
+    upstream: &Upstream,
+    mailbox: &Mailbox,
+    token: &AccessToken,
+) -> Result<(), Unproved> {
     let mut failures = Vec::new();
     for protocol in ORDER {
         match upstream.prove(mailbox, token, protocol).await {
@@ -33,7 +37,11 @@ async fn prove(upstream: &Upstream, mailbox: &Mailbox, token: &AccessToken) -> R
 
 /// A server that was reached and said no knows more than one that was not reached.
 fn judge(failures: &[Failure]) -> Unproved {
-    let refused: Vec<String> = failures.iter().filter(|f| is_refusal(f)).map(ToString::to_string).collect();
+    let refused: Vec<String> = failures
+        .iter()
+        .filter(|f| is_refusal(f))
+        .map(ToString::to_string)
+        .collect();
     if refused.is_empty() {
         let words: Vec<String> = failures.iter().map(ToString::to_string).collect();
         return Unproved::Unreachable(words.join("; "));
@@ -57,12 +65,22 @@ mod tests {
 
     #[test]
     fn a_refusal_counts_more_than_a_server_that_is_away() {
-        let away = || Failure::Unreachable { server: "a:1".into(), words: "no route".into() };
+        let away = || Failure::Unreachable {
+            server: "a:1".into(),
+            words: "no route".into(),
+        };
         let refused = Failure::Refused {
             server: "b:2".into(),
-            refusal: Refusal { kind: RefusalKind::TokenRefused, words: "NO".into() },
+            refusal: Refusal {
+                kind: RefusalKind::TokenRefused,
+                words: "NO".into(),
+            },
         };
-        assert!(matches!(judge(&[away(), refused, away()]), Unproved::Refused(words) if words.contains("b:2") && !words.contains("a:1")));
-        assert!(matches!(judge(&[away(), away()]), Unproved::Unreachable(words) if words.matches("a:1").count() == 2));
+        assert!(
+            matches!(judge(&[away(), refused, away()]), Unproved::Refused(words) if words.contains("b:2") && !words.contains("a:1"))
+        );
+        assert!(
+            matches!(judge(&[away(), away()]), Unproved::Unreachable(words) if words.matches("a:1").count() == 2)
+        );
     }
 }

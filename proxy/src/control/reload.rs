@@ -35,11 +35,13 @@ pub(crate) async fn reload(
         ));
     };
     let (answer, answered) = oneshot::channel();
-    let stopping = |_| Failure::unreachable("The daemon is stopping.");
-    running.reload.send(answer).await.map_err(|_| stopping(()))?;
-    match answered.await.map_err(|_| stopping(()))? {
+    let stopping = || Failure::unreachable("The daemon is stopping.");
+    running.reload.send(answer).await.map_err(|_| stopping())?;
+    match answered.await.map_err(|_| stopping())? {
         Ok(notes) => {
-            control.audit(asker, "config.reload", "configuration", &notes).await?;
+            control
+                .audit(asker, "config.reload", "configuration", &notes)
+                .await?;
             Ok(Reloaded { notes })
         }
         Err(wrong) => Err(Failure::configuration(format!(

@@ -92,7 +92,11 @@ impl Stage {
 impl From<&SignInState> for Stage {
     fn from(state: &SignInState) -> Self {
         match state {
-            SignInState::Waiting { link, code, expires_at } => Self::Waiting {
+            SignInState::Waiting {
+                link,
+                code,
+                expires_at,
+            } => Self::Waiting {
                 link: link.clone(),
                 code: code.clone(),
                 expires_at: millis(*expires_at),
@@ -121,7 +125,9 @@ pub(crate) async fn begin(
     let mailbox = find(control, &begin.mailbox).await?;
     let grant = control.grant_of(&mailbox).await?;
     let view = start(control, &mailbox, &grant.expected_account).await?;
-    control.audit(asker, "mailbox.sign-in", &mailbox.address, &json!({})).await?;
+    control
+        .audit(asker, "mailbox.sign-in", &mailbox.address, &json!({}))
+        .await?;
     Ok(view)
 }
 
@@ -150,19 +156,33 @@ pub(crate) async fn confirm(
             mailbox.address
         ))
     };
-    let last = control.store.last_sign_in(&grant.id).await?.ok_or_else(nothing)?;
+    let last = control
+        .store
+        .last_sign_in(&grant.id)
+        .await?
+        .ok_or_else(nothing)?;
     let Some(accepted) = &confirm.account else {
         if !control.sign_ins.decline(&last.id).await? {
             return Err(nothing());
         }
         let detail = json!({ "account": last.account });
-        control.audit(asker, "mailbox.decline", &mailbox.address, &detail).await?;
-        return Ok(view(&mailbox, &grant, Stage::Failed {
-            words: "Declined; nothing of this sign-in is kept.".to_owned(),
-        }));
+        control
+            .audit(asker, "mailbox.decline", &mailbox.address, &detail)
+            .await?;
+        return Ok(view(
+            &mailbox,
+            &grant,
+            Stage::Failed {
+                words: "Declined; nothing of this sign-in is kept.".to_owned(),
+            },
+        ));
     };
     // The account is named again by whoever accepts it: another one may have come in between.
-    if let Some(account) = last.account.as_ref().filter(|name| !name.eq_ignore_ascii_case(accepted)) {
+    if let Some(account) = last
+        .account
+        .as_ref()
+        .filter(|name| !name.eq_ignore_ascii_case(accepted))
+    {
         return Err(Failure::request(format!(
             "{account} signed in for {}, not {accepted}; nothing was accepted.",
             mailbox.address
@@ -172,7 +192,9 @@ pub(crate) async fn confirm(
         return Err(nothing());
     }
     let detail = json!({ "account": last.account, "expected": grant.expected_account });
-    control.audit(asker, "mailbox.confirm", &mailbox.address, &detail).await?;
+    control
+        .audit(asker, "mailbox.confirm", &mailbox.address, &detail)
+        .await?;
     until_rest(control, &mailbox, &grant, asker).await
 }
 
@@ -210,10 +232,15 @@ pub(super) async fn pending(
     let now = millis(std::time::SystemTime::now());
     let mut views = BTreeMap::new();
     for sign_in in control.store.pending_sign_ins().await? {
-        let Some(mailbox) = mailboxes.iter().find(|mailbox| mailbox.grant == sign_in.grant) else {
+        let Some(mailbox) = mailboxes
+            .iter()
+            .find(|mailbox| mailbox.grant == sign_in.grant)
+        else {
             continue;
         };
-        let Some(grant) = grants.get(&sign_in.grant) else { continue };
+        let Some(grant) = grants.get(&sign_in.grant) else {
+            continue;
+        };
         let stage = match control.sign_ins.watch(&sign_in.id) {
             Some(state) => Stage::from(&*state.borrow()),
             // Not resumed in this process: what is written down is all there is.
@@ -271,15 +298,17 @@ fn view(mailbox: &Mailbox, grant: &Grant, stage: Stage) -> SignInView {
 
 /// Advice with its number as one sentence.
 pub(super) fn sentence(reason: &Reason) -> String {
-    let mut words = reason.advice.trim_end().trim_end_matches('.').to_owned();
-    if let Some(code) = reason.code {
-        words.push_str(&format!(" (AADSTS{code})"));
-    }
-    words.push('.');
-    if let Some(trace) = &reason.trace {
-        words.push_str(&format!(" For Microsoft's support: {trace}."));
-    }
-    words
+    let advice = reason.advice.trim_end().trim_end_matches('.');
+    let code = reason.code.map(|code| format!(" (AADSTS{code})"));
+    let trace = reason
+        .trace
+        .as_ref()
+        .map(|trace| format!(" For Microsoft's support: {trace}."));
+    format!(
+        "{advice}{}.{}",
+        code.unwrap_or_default(),
+        trace.unwrap_or_default()
+    )
 }
 
 #[cfg(test)]

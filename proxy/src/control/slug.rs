@@ -67,13 +67,19 @@ mod tests {
             ("Drucker Büro Süß", "drucker-buero-suess"),
             ("日本語", "device"),
             ("", "device"),
-            ("Ticket system of the customer service", "ticket-system-of-the-customer-se"),
+            (
+                "Ticket system of the customer service",
+                "ticket-system-of-the-customer-se",
+            ),
         ] {
             assert_eq!(slug(name), expected, "{name:?}");
         }
         assert_eq!(numbered("scanner", 1), "scanner");
         assert_eq!(numbered("scanner", 2), "scanner-2");
-        assert_eq!(numbered(&"a".repeat(32), 12), format!("{}-12", "a".repeat(29)));
+        assert_eq!(
+            numbered(&"a".repeat(32), 12),
+            format!("{}-12", "a".repeat(29))
+        );
     }
 
     proptest! {

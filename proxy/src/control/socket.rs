@@ -101,7 +101,9 @@ impl Socket {
                 }
             };
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                tracing::warn!("control socket: {CONNECTIONS} command lines at once, one is refused");
+                tracing::warn!(
+                    "control socket: {CONNECTIONS} command lines at once, one is refused"
+                );
                 continue;
             };
             let (control, stop, owner) = (Arc::clone(&control), stop.clone(), self.owner);
@@ -134,18 +136,27 @@ async fn converse(
     let uid = stream.peer_cred()?.uid();
     let (from, mut to) = stream.into_split();
     if uid != 0 && uid != owner {
-        tracing::warn!(uid, "control socket: a command line of another user was refused");
+        tracing::warn!(
+            uid,
+            "control socket: a command line of another user was refused"
+        );
         let failure = Failure::request(format!(
             "The daemon runs as user id {owner} and answers only that user and root; you are {uid}."
         ));
         return send(&mut to, &Frame::Failed(failure)).await;
     }
     let mut from = BufReader::new(from);
-    let call = match timeout(REQUEST_WAIT, wire::read_line(&mut from)).await {
+    let request = tokio::select! {
+        request = timeout(REQUEST_WAIT, wire::read_line(&mut from)) => request,
+        () = stop.cancelled() => return send(&mut to, &Frame::Failed(stopping())).await,
+    };
+    let call = match request {
         Ok(Ok(Some(line))) => understand(&line),
         Ok(Ok(None)) => return Ok(()),
         Ok(Err(LineError::Io(error))) => return Err(error.into()),
-        Ok(Err(error)) => Err(Failure::request(format!("Request not understood: {error}."))),
+        Ok(Err(error)) => Err(Failure::request(format!(
+            "Request not understood: {error}."
+        ))),
         Err(_) => Err(Failure::request(format!(
             "No request within {} s.",
             REQUEST_WAIT.as_secs()
@@ -165,7 +176,11 @@ fn understand(line: &[u8]) -> Result<Call, Failure> {
     };
     let Envelope { version } = serde_json::from_slice(line).map_err(not_understood)?;
     if version != wire::VERSION {
-        let which = if version < wire::VERSION { "older" } else { "newer" };
+        let which = if version < wire::VERSION {
+            "older"
+        } else {
+            "newer"
+        };
         return Err(Failure::request(format!(
             "This command line is {which} than the running daemon (version {} of the control \
              protocol against {version} of yours); use the `portreeve` that the daemon was \

@@ -67,7 +67,11 @@ pub(crate) async fn read_line(
     loop {
         let chunk = from.fill_buf().await?;
         if chunk.is_empty() {
-            return if line.is_empty() { Ok(None) } else { Err(LineError::Torn) };
+            return if line.is_empty() {
+                Ok(None)
+            } else {
+                Err(LineError::Torn)
+            };
         }
         let end = chunk.iter().position(|byte| *byte == b'\n');
         let part = &chunk[..end.unwrap_or(chunk.len())];
