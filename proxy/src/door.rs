@@ -14,6 +14,7 @@ pub(crate) mod keys;
 mod proxied;
 mod seats;
 mod session_id;
+mod sparingly;
 mod stream;
 mod surprise;
 mod trust;
@@ -28,7 +29,7 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{accept::Serving, arrival::Handler, seats::Seats, surprise::Surprises};
+use self::{accept::Serving, arrival::Handler, seats::Seats, sparingly::Sparingly, surprise::Surprises};
 pub(crate) use self::{
     certificates::Certificates,
     connection::Connection,
@@ -49,6 +50,8 @@ pub(crate) struct Doors {
 struct Hall {
     seats: Arc<Seats>,
     surprises: Arc<Surprises>,
+    /// Lines about connections beyond a limit.
+    full: Sparingly,
     certificates: Arc<Certificates>,
     handler: Handler,
     tracker: TaskTracker,
@@ -112,6 +115,7 @@ impl Doors {
         let hall = Hall {
             seats: Arc::default(),
             surprises: Arc::default(),
+            full: Sparingly::default(),
             certificates,
             handler: Box::new(move |connection| Box::pin(handler(connection))),
             tracker: TaskTracker::new(),

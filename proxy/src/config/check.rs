@@ -7,12 +7,13 @@ use std::{
     fs, io,
     net::IpAddr,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, SystemTime},
 };
 
 use ipnet::IpNet;
 use portreeve_auth::{Provider, ProviderKind};
+use zeroize::Zeroizing;
 
 use super::{
     Config, Finding, Listener, ListenerTls, Networks, Overrides, Severity, presets::Preset,
@@ -64,7 +65,7 @@ impl Check<'_> {
             return;
         };
         let key = ["tls", "key"];
-        self.only_ours(&own.key, &key);
+        self.only_ours(&own.key, &key, Severity::Warning);
         let facts = match keys::load(&own.certificate, &own.key) {
             Ok(pair) => pair.facts,
             Err(error) => {
@@ -139,7 +140,7 @@ impl Check<'_> {
                 ),
             );
         } else if existing == folder {
-            self.only_ours(&folder.clone(), &["state-dir"]);
+            self.only_ours(folder, &["state-dir"], Severity::Warning);
         }
     }
 
@@ -148,18 +149,21 @@ impl Check<'_> {
             return;
         };
         let path = ["vault", "key-file"];
-        if file.exists() {
-            self.only_ours(&file.clone(), &path);
-        } else {
-            self.say(
-                Severity::Note,
+        let shown = file.display();
+        match fs::read_to_string(file).map(Zeroizing::new) {
+            Err(error) => self.say(
+                Severity::Error,
                 &path,
-                format!(
-                    "names {}, which does not exist yet; it is made together with a new store",
-                    file.display()
-                ),
-            );
+                format!("names {shown}, which cannot be read: {error}; make a key with: openssl rand -hex 32"),
+            ),
+            Ok(key) if !is_key(&key) => self.say(
+                Severity::Error,
+                &path,
+                format!("names {shown}, which must hold 64 hexadecimal digits, as `openssl rand -hex 32` prints them"),
+            ),
+            Ok(_) => {}
         }
+        self.only_ours(file, &path, Severity::Error);
     }
 
     fn listener(&mut self, listener: &Listener) {
@@ -247,7 +251,11 @@ impl Check<'_> {
             );
         }
         if let Some(secret) = self.config.secret_files.get(name) {
-            self.only_ours(&secret.clone(), &["provider", name, "client-secret-file"]);
+            self.only_ours(
+                secret,
+                &["provider", name, "client-secret-file"],
+                Severity::Warning,
+            );
         }
         let preset = self.config.presets.get(name).copied();
         if let Some(caveat) = preset.and_then(|preset: Preset| preset.facts().caveat) {
@@ -259,16 +267,19 @@ impl Check<'_> {
         }
     }
 
-    /// Secrets are for us alone.
-    fn only_ours(&mut self, file: &PathBuf, path: &[&str]) {
+    /// Secrets are for us alone; what refuses them otherwise makes the difference.
+    fn only_ours(&mut self, file: &Path, path: &[&str], severity: Severity) {
         let Ok(metadata) = fs::metadata(file) else {
             return;
         };
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             let right = if metadata.is_dir() { "0700" } else { "0600" };
+            // The store does not open in a folder where others could plant files.
+            let writable = metadata.is_dir() && mode & 0o022 != 0;
+            let severity = if writable { Severity::Error } else { severity };
             self.say(
-                Severity::Warning,
+                severity,
                 path,
                 format!(
                     "names {}, which others can reach (mode {mode:04o}); chmod it to {right}",
@@ -322,6 +333,11 @@ fn is_tenant(tenant: &str) -> bool {
     let domain =
         tenant.contains('.') && super::is_hostname(tenant) && tenant.parse::<IpAddr>().is_err();
     guid || domain || ["organizations", "common", "consumers"].contains(&tenant)
+}
+
+fn is_key(text: &str) -> bool {
+    let digits = text.trim_end();
+    digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn day(time: SystemTime) -> String {

@@ -76,7 +76,7 @@ async fn arrive(connected: Connected, hall: &Hall) -> Option<Connection> {
     let (peer, seat) = match admitted {
         Ok(Ok(admitted)) => admitted,
         Ok(Err(turned_away)) => {
-            turned_away.tell(stream, peer, listener).await;
+            turned_away.tell(stream, peer, listener, hall).await;
             return None;
         }
         Err(_) => {
@@ -241,12 +241,18 @@ pub(super) async fn handshake(
 
 impl TurnedAway {
     /// Tells the log, and the device where that costs nothing: its protocol's words on a plain port.
-    async fn tell(self, mut stream: TcpStream, peer: SocketAddr, listener: &Listener) {
+    async fn tell(self, mut stream: TcpStream, peer: SocketAddr, listener: &Listener, hall: &Hall) {
         tracing::Span::current().record("peer", tracing::field::display(peer));
-        if let Self::Lost(error) = &self {
-            tracing::debug!(%error, "connection lost at once");
-        } else {
-            tracing::warn!("connection refused: {self}");
+        match &self {
+            Self::Lost(error) | Self::Proxied(ProxiedError::Lost(error)) => {
+                tracing::debug!(%error, "connection lost at once");
+            }
+            Self::Full(_) => {
+                if let Some(untold) = hall.full.now() {
+                    tracing::warn!(untold, "connection refused: {self}");
+                }
+            }
+            _ => tracing::warn!("connection refused: {self}"),
         }
         if listener.tls == ListenerTls::Implicit {
             return;

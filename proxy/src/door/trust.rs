@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc};
 
 use rustls::{
-    ClientConfig,
+    ClientConfig, RootCertStore,
     client::{ClientSessionMemoryCache, Resumption},
 };
 use rustls_platform_verifier::Verifier;
@@ -22,16 +22,20 @@ pub(crate) enum TrustError {
     #[error("{0}")]
     File(#[from] CertificateError),
     /// TLS itself, or the system's roots.
-    #[error("the system's trusted certificates cannot be used: {0}")]
+    #[error("the system's trusted certificates cannot be used (package ca-certificates): {0}")]
     System(#[from] rustls::Error),
 }
 
 /// TLS 1.2 and up with verified certificates, for mail and HTTP alike.
 pub(crate) fn client_config(extra_ca: Option<&Path>) -> Result<ClientConfig, TrustError> {
-    let extra = match extra_ca {
-        Some(file) => keys::chain(file)?,
-        None => Vec::new(),
-    };
+    let mut extra = Vec::new();
+    if let Some(file) = extra_ca {
+        extra = keys::chain(file)?;
+        for root in &extra {
+            let added = RootCertStore::empty().add(root.clone());
+            added.map_err(|error| keys::wrong(file, format!("holds no usable root: {error}")))?;
+        }
+    }
     let provider = keys::provider();
     let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider))?;
     let mut config = ClientConfig::builder_with_provider(provider)

@@ -62,11 +62,15 @@ fn what_the_file_names_is_looked_at() {
     let secret = folder.path().join("secret");
     fs::write(&secret, "value").unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    let key = folder.path().join("key");
+    fs::write(&key, "0123456789abcdef".repeat(4) + "\n").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     let cases = [
         format!("{CLIENT}[tls]\ncertificate = \"no.pem\"\nkey = \"no.key\""),
         format!("{CLIENT}[tls]\nupstream-ca-file = \"no.pem\""),
         format!("{CLIENT}[vault]\nkey-file = \"no.key\""),
         format!("{CLIENT}[vault]\nkey-file = \"secret\""),
+        format!("{CLIENT}[vault]\nkey-file = \"key\""),
         format!("{CLIENT}client-secret-file = \"secret\""),
         format!("{CLIENT}tenant = \"contoso\""),
         format!("{CLIENT}tenant = \"contoso.onmicrosoft.com\""),
