@@ -129,7 +129,7 @@ limits! {
     literal_octets: Octets = 4_096 in 64..=1_048_576;
     /// One SMTP command line. RFC 5321 wants 512 plus what extensions add.
     smtp_line_octets: Octets = 2_048 in 512..=1_048_576;
-    /// One line of an SMTP or POP3 AUTH exchange. RFC 4954 section 4: both sides should take 12,288.
+    /// One line of an SMTP AUTH exchange. RFC 4954 section 4: both sides should take 12,288.
     sasl_octets: Octets = 12_288 in 1_024..=1_048_576;
     /// Commands that make no sense, in one connection; the next one ends it.
     bad_commands: Count = 10 in 1..=10_000;

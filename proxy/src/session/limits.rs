@@ -27,7 +27,7 @@ impl Limits {
     pub(super) fn smtp_device(&self) -> smtp::device::Limits {
         smtp::device::Limits {
             line_octets: self.smtp_line_octets,
-            sasl_octets: self.smtp_line_octets,
+            sasl_octets: self.sasl_octets,
             login_octets: octets(self.login_octets),
             refusals: count(self.login_attempts),
             recipients: self.recipients_per_message,
