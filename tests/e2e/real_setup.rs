@@ -49,14 +49,14 @@ impl Real {
                 "--json",
             ])
             .ok();
-        let card = said.json();
+        let card = &said.json()["card"];
         let word = |key: &str| {
             card[key]
                 .as_str()
                 .unwrap_or_else(|| panic!("no {key} in {card}"))
         };
         let device = Device {
-            login: word("login").to_owned(),
+            login: word("user").to_owned(),
             password: word("password").to_owned(),
         };
         portreeve.keep_secret(&device.password);
