@@ -23,8 +23,7 @@ use crate::{
     config::{Config, Overrides},
     control::{self, Bound, Control, Running, socket::Socket},
     door::{Certificates, Doors},
-    session,
-    watch as log,
+    session, watch as log,
 };
 
 /// How long background work may take to end after the sessions.
@@ -45,9 +44,11 @@ pub(crate) async fn run(file: Option<PathBuf>, overrides: Overrides) -> anyhow::
         upstream: Arc::clone(&opened.control.upstream),
         stop: stop.clone(),
     });
-    let doors = Arc::new(Doors::open(&config, Arc::clone(&certificates), move |connection| {
-        session::serve(connection, Arc::clone(&context))
-    })?);
+    let doors = Arc::new(Doors::open(
+        &config,
+        Arc::clone(&certificates),
+        move |connection| session::serve(connection, Arc::clone(&context)),
+    )?);
 
     let (reload_asked, mut reloads) = mpsc::channel(1);
     let (bound, bound_now) = watch::channel(bound(&doors));
@@ -63,7 +64,11 @@ pub(crate) async fn run(file: Option<PathBuf>, overrides: Overrides) -> anyhow::
     });
     let socket = Socket::bind(&config.state_dir).context("the control socket cannot be opened")?;
     let answering = tokio::spawn(socket.serve(Arc::clone(&control), stop.clone()));
-    control.sign_ins.resume().await.context("pending sign-ins cannot be read")?;
+    control
+        .sign_ins
+        .resume()
+        .await
+        .context("pending sign-ins cannot be read")?;
     let broker = control.broker.clone();
     let renewing = tokio::spawn({
         let stop = stop.clone();
@@ -81,7 +86,7 @@ pub(crate) async fn run(file: Option<PathBuf>, overrides: Overrides) -> anyhow::
         doors: Arc::clone(&doors),
         bound,
     };
-    banner::print(&control).await;
+    banner::print(&control);
     notify(&[NotifyState::Ready]);
 
     let mut signals = Signals::new().context("signals cannot be caught")?;
@@ -100,7 +105,11 @@ pub(crate) async fn run(file: Option<PathBuf>, overrides: Overrides) -> anyhow::
 
     notify(&[NotifyState::Stopping]);
     let limit = reloader.drain();
-    tracing::info!(limit_seconds = limit.as_secs(), sessions = doors.connections(), "stopping");
+    tracing::info!(
+        limit_seconds = limit.as_secs(),
+        sessions = doors.connections(),
+        "stopping"
+    );
     doors.close();
     stop.cancel();
     let left = tokio::select! {

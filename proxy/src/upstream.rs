@@ -8,18 +8,21 @@ pub(crate) mod login;
 pub(crate) mod probe;
 mod standing;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use portreeve_auth::{AccessToken, Audience, Broker, Mailbox, MinLife, Protocol};
 use portreeve_protocols::{Refusal, RefusalKind, sasl::bearer::Bearer};
 use rustls::ClientConfig;
 use tokio::{sync::watch, time::timeout};
 
+use self::standing::Standing;
 pub(crate) use self::{
     failure::Failure,
     login::{ExchangeSide, Opened},
 };
-use self::standing::Standing;
 use crate::{
     config::{Config, Endpoint},
     session::driver::Wire,
@@ -40,7 +43,12 @@ impl Upstream {
         config: watch::Receiver<Arc<Config>>,
         tls: watch::Receiver<Arc<ClientConfig>>,
     ) -> Self {
-        Self { broker, config, tls, standing: Standing::default() }
+        Self {
+            broker,
+            config,
+            tls,
+            standing: Standing::default(),
+        }
     }
 
     /// Takes a token with enough life for a session of this protocol.
@@ -54,7 +62,7 @@ impl Upstream {
     ) -> Result<AccessToken, Failure> {
         let life = match protocol {
             Protocol::Imap | Protocol::Pop3 => MinLife::Half,
-            Protocol::Smtp => MinLife::AtLeast(std::time::Duration::from_secs(600)),
+            Protocol::Smtp => MinLife::AtLeast(Duration::from_mins(10)),
         };
         let within = self.config.borrow().limits.token_wait_seconds;
         let token = self.broker.token(mailbox, Audience::Mail, life);
@@ -87,19 +95,24 @@ impl Upstream {
         let endpoint = config.mail_servers(&mailbox.provider).endpoint(X::PROTOCOL);
         self.not_refused(mailbox, X::PROTOCOL)?;
         let mut token = self.token(mailbox, X::PROTOCOL).await?;
-        let mut opened = self.attempt::<X>(mailbox, &token, endpoint, &config, wire).await;
+        let mut opened = self
+            .attempt::<X>(mailbox, &token, endpoint, &config, wire)
+            .await;
         if let Err(Failure::Refused { refusal, .. }) = &opened
             && refusal.kind == RefusalKind::TokenRefused
         {
             tracing::info!(mailbox = %mailbox.address, server = %endpoint, "token refused, trying a fresh one");
             self.broker.rejected(mailbox, Audience::Mail, &token);
             token = self.token(mailbox, X::PROTOCOL).await?;
-            opened = self.attempt::<X>(mailbox, &token, endpoint, &config, wire).await;
+            opened = self
+                .attempt::<X>(mailbox, &token, endpoint, &config, wire)
+                .await;
         }
         match &opened {
             Ok(_) => self.standing.clear(&mailbox.address, X::PROTOCOL),
             Err(Failure::Refused { refusal, .. }) => {
-                self.standing.refused(&mailbox.address, X::PROTOCOL, refusal, Instant::now());
+                self.standing
+                    .refused(&mailbox.address, X::PROTOCOL, refusal, Instant::now());
             }
             Err(_) => {}
         }
@@ -119,9 +132,14 @@ impl Upstream {
     }
 
     fn not_refused(&self, mailbox: &Mailbox, protocol: Protocol) -> Result<(), Failure> {
-        let Some(refusal) = self.standing(&mailbox.address, protocol) else { return Ok(()) };
+        let Some(refusal) = self.standing(&mailbox.address, protocol) else {
+            return Ok(());
+        };
         let config = self.config.borrow();
-        let server = config.mail_servers(&mailbox.provider).endpoint(protocol).to_string();
+        let server = config
+            .mail_servers(&mailbox.provider)
+            .endpoint(protocol)
+            .to_string();
         Err(Failure::Refused { server, refusal })
     }
 
@@ -133,13 +151,28 @@ impl Upstream {
         config: &Config,
         wire: Wire,
     ) -> Result<Opened<X>, Failure> {
-        let bearer =
-            Bearer::new(&mailbox.address, token.secret().clone(), &endpoint.host, endpoint.port)
-                .map_err(|error| Failure::Refused {
-                    server: endpoint.to_string(),
-                    refusal: Refusal { kind: RefusalKind::AccessDenied, words: error.to_string() },
-                })?;
+        let bearer = Bearer::new(
+            &mailbox.address,
+            token.secret().clone(),
+            &endpoint.host,
+            endpoint.port,
+        )
+        .map_err(|error| Failure::Refused {
+            server: endpoint.to_string(),
+            refusal: Refusal {
+                kind: RefusalKind::AccessDenied,
+                words: error.to_string(),
+            },
+        })?;
         let tls = Arc::clone(&self.tls.borrow());
-        login::login(endpoint, bearer, &config.hostname, &tls, &config.limits, wire).await
+        login::login(
+            endpoint,
+            bearer,
+            &config.hostname,
+            &tls,
+            &config.limits,
+            wire,
+        )
+        .await
     }
 }

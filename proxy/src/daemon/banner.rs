@@ -7,25 +7,35 @@ use portreeve_auth::Health;
 use crate::control::{Bound, Control};
 
 /// Prints to the standard output; whoever closed it does not want it.
-pub(super) async fn print(control: &Control) {
-    let text = text(control).await;
+pub(super) fn print(control: &Control) {
+    let text = text(control);
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-async fn text(control: &Control) -> String {
+fn text(control: &Control) -> String {
     let config = control.config.borrow().clone();
-    let listeners = control.running.as_ref().map(|running| running.listeners.borrow().clone());
-    let mut text = format!("\nPortreeve {} is ready.\n\n", env!("CARGO_PKG_VERSION"));
-    for listener in listeners.unwrap_or_default() {
-        text += &line(&listener);
-    }
-    text += &format!("\n  name     {}\n  state    {}\n", config.hostname, config.state_dir.display());
-    if let Some(file) = &config.file {
-        text += &format!("  settings {}\n", file.display());
-    }
-    text += &next(control).await;
-    text
+    let bound = control
+        .running
+        .as_ref()
+        .map(|running| running.listeners.borrow().clone());
+    let listeners: String = bound.unwrap_or_default().iter().map(line).collect();
+    let mut facts = vec![
+        format!("  name     {}", config.hostname),
+        format!("  state    {}", config.state_dir.display()),
+    ];
+    facts.extend(
+        config
+            .file
+            .as_ref()
+            .map(|file| format!("  settings {}", file.display())),
+    );
+    format!(
+        "\nPortreeve {} is ready.\n\n{listeners}\n{}\n{}",
+        env!("CARGO_PKG_VERSION"),
+        facts.join("\n"),
+        next(control),
+    )
 }
 
 fn line(bound: &Bound) -> String {
@@ -34,12 +44,18 @@ fn line(bound: &Bound) -> String {
         "implicit" => "TLS",
         _ => "no TLS",
     };
-    format!("  {:<6}   {:<22} {tls}\n", bound.protocol, bound.address.to_string())
+    format!(
+        "  {:<6}   {:<22} {tls}\n",
+        bound.protocol,
+        bound.address.to_string()
+    )
 }
 
 /// The next thing to do, told by what is there.
-async fn next(control: &Control) -> String {
-    let me = std::env::args().next().unwrap_or_else(|| "portreeve".to_owned());
+fn next(control: &Control) -> String {
+    let me = std::env::args()
+        .next()
+        .unwrap_or_else(|| "portreeve".to_owned());
     let mailboxes = control.gate.mailboxes();
     let Some(mailbox) = mailboxes.first() else {
         return format!(

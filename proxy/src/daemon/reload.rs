@@ -34,13 +34,18 @@ impl Reloader {
             .map_err(|error| error.to_string())?;
         let tls = door::client_config(config.tls.upstream_ca_file.as_deref())
             .map_err(|error| error.to_string())?;
-        self.certificates.reload(&config).map_err(|error| error.to_string())?;
-        self.doors.apply(&config).map_err(|error| error.to_string())?;
+        self.certificates
+            .reload(&config)
+            .map_err(|error| error.to_string())?;
+        self.doors
+            .apply(&config)
+            .map_err(|error| error.to_string())?;
 
         let notes = self.notes(&config);
         self.log.set(&config.log);
         self.tls.send_replace(Arc::new(tls));
-        self.providers.send_replace(Arc::new(config.providers.clone()));
+        self.providers
+            .send_replace(Arc::new(config.providers.clone()));
         self.config.send_replace(Arc::new(config));
         self.bound.send_replace(super::bound(&self.doors));
         tracing::info!("the configuration was read again");
@@ -51,7 +56,9 @@ impl Reloader {
     pub(super) fn reload_and_log(&mut self) {
         match self.reload() {
             Ok(notes) => notes.iter().for_each(|note| tracing::warn!("{note}")),
-            Err(wrong) => tracing::error!("the new configuration is wrong, the old one stays: {wrong}"),
+            Err(wrong) => {
+                tracing::error!("the new configuration is wrong, the old one stays: {wrong}")
+            }
         }
     }
 

@@ -56,7 +56,9 @@ where
             Action::Event(event) => return Ok(Step::Event(event)),
             Action::Wait => {
                 // The owner answers every event before it asks again, so this is our own mistake.
-                return Err(io::Error::other("a dialogue waits for an answer nobody gave"));
+                return Err(io::Error::other(
+                    "a dialogue waits for an answer nobody gave",
+                ));
             }
             Action::Close => return Ok(Step::Close),
         }

@@ -1,28 +1,37 @@
 //! The local login: who is this device, and what does it hear if it cannot be served.
 
-use std::net::IpAddr;
-
-use portreeve_auth::{Admitted, Login, Protocol, TurnedCause};
+use portreeve_auth::{Admitted, Login, TurnedCause};
 use portreeve_protocols::{Credentials, Denial, DenialKind};
 
 use super::Context;
-use crate::{door::SessionId, upstream::Failure};
+use crate::{
+    door::{Connection, SessionId},
+    upstream::Failure,
+};
 
 /// Asks the gate; a device that is turned away waits its delay here, before it hears of it.
 pub(super) async fn admit(
     context: &Context,
     credentials: &Credentials,
-    peer: IpAddr,
-    protocol: Protocol,
-    session: &SessionId,
+    connection: &Connection,
 ) -> Result<Admitted, Denial> {
     let login = Login {
         user: &credentials.login,
         authorization: credentials.authorization.as_deref(),
         password: credentials.password(),
     };
-    let turned = match context.gate.admit(login, peer, protocol).await {
-        Ok(admitted) => return Ok(admitted),
+    let protocol = connection.listener.protocol;
+    let turned = match context
+        .gate
+        .admit(login, connection.peer.ip(), protocol)
+        .await
+    {
+        Ok(admitted) => {
+            if !connection.stream.is_encrypted() {
+                tracing::warn!(device = %admitted.device.name, "a password was taken without TLS");
+            }
+            return Ok(admitted);
+        }
         Err(turned) => turned,
     };
     tracing::warn!(login = %credentials.login, cause = %turned.cause, "login refused");
@@ -30,19 +39,20 @@ pub(super) async fn admit(
         () = tokio::time::sleep(turned.delay) => {}
         () = context.stop.cancelled() => {}
     }
-    Err(turned_away(turned.cause, session))
+    Err(turned_away(turned.cause, connection.session))
 }
 
 /// The words for a login that the gate turned away. They never tell which part was wrong.
-fn turned_away(cause: TurnedCause, session: &SessionId) -> Denial {
+fn turned_away(cause: TurnedCause, session: SessionId) -> Denial {
     let (kind, words) = match cause {
         TurnedCause::TooManyFailures => (
             DenialKind::TooManyFailures,
             "Too many failed logins from this address; wait a few minutes, then check the password",
         ),
-        TurnedCause::Busy => {
-            (DenialKind::TryLater, "Too many logins at this moment; try again later")
-        }
+        TurnedCause::Busy => (
+            DenialKind::TryLater,
+            "Too many logins at this moment; try again later",
+        ),
         _ => (
             DenialKind::WrongLogin,
             "User name or password is wrong, or not allowed here; check this device's settings",
@@ -53,9 +63,12 @@ fn turned_away(cause: TurnedCause, session: &SessionId) -> Denial {
 
 /// The words for a device whose own login was right, but which cannot be served; the log gets the
 /// rest of it.
-pub(super) fn unserved(failure: &Failure, admitted: &Admitted, session: &SessionId) -> Denial {
+pub(super) fn unserved(failure: &Failure, admitted: &Admitted, session: SessionId) -> Denial {
     log(failure, admitted);
-    Denial::new(failure.denial(), &format!("{} (session {session})", failure.for_device()))
+    Denial::new(
+        failure.denial(),
+        &format!("{} (session {session})", failure.for_device()),
+    )
 }
 
 /// Why a device cannot be served, in full, for the admin.

@@ -75,7 +75,7 @@ impl fmt::Display for How {
 }
 
 /// Carries bytes both ways until both sides have closed or a limit ends it; then both connections
-/// are shut down politely (close_notify and FIN).
+/// are shut down politely (`close_notify` and FIN).
 pub(crate) async fn pipe<D, X>(
     device: &mut D,
     exchange: &mut X,
@@ -98,13 +98,24 @@ where
         how
     };
     // A peer that does not even take our good-bye does not hold the session.
-    let _ = tokio::time::timeout(QUIET_WHEN_STOPPING, poll_fn(|cx| {
-        let device = Pin::new(&mut *device).poll_shutdown(cx).is_ready();
-        let exchange = Pin::new(&mut *exchange).poll_shutdown(cx).is_ready();
-        if device && exchange { Poll::Ready(()) } else { Poll::Pending }
-    }))
+    let _ = tokio::time::timeout(
+        QUIET_WHEN_STOPPING,
+        poll_fn(|cx| {
+            let device = Pin::new(&mut *device).poll_shutdown(cx).is_ready();
+            let exchange = Pin::new(&mut *exchange).poll_shutdown(cx).is_ready();
+            if device && exchange {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        }),
+    )
     .await;
-    Ended { how, up: up.octets, down: down.octets }
+    Ended {
+        how,
+        up: up.octets,
+        down: down.octets,
+    }
 }
 
 /// After the daemon was told to stop: what is moving may end, what is quiet is closed.
@@ -120,7 +131,11 @@ where
     X: AsyncRead + AsyncWrite + Unpin,
 {
     let quiet = QUIET_WHEN_STOPPING.min(limits.drain);
-    let limits = PipeLimits { idle: quiet, half_closed: quiet, ..limits };
+    let limits = PipeLimits {
+        idle: quiet,
+        half_closed: quiet,
+        ..limits
+    };
     let carried = tokio::time::timeout(limits.drain, carry(device, exchange, up, down, limits));
     match carried.await {
         Ok(How::Idle) | Err(_) => How::Stopped,
@@ -283,12 +298,18 @@ enum Side {
 impl Lost {
     #[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
     fn reading(error: io::Error) -> Self {
-        Self { reading: true, kind: error.kind() }
+        Self {
+            reading: true,
+            kind: error.kind(),
+        }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
     fn writing(error: io::Error) -> Self {
-        Self { reading: false, kind: error.kind() }
+        Self {
+            reading: false,
+            kind: error.kind(),
+        }
     }
 
     fn how(self, from: Side, to: Side) -> How {
@@ -339,11 +360,14 @@ impl IdleTimer {
     }
 
     fn deadline(&self) -> Instant {
-        let quiet = if self.half_closed { self.limits.half_closed } else { self.limits.idle };
+        let quiet = if self.half_closed {
+            self.limits.half_closed
+        } else {
+            self.limits.idle
+        };
         self.last_moved + quiet
     }
 }
 
 #[cfg(test)]
-#[path = "pipe_tests.rs"]
 mod tests;

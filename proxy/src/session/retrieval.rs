@@ -24,7 +24,7 @@ use super::{
 use crate::{
     config::{Config, Limits},
     door::{Connection, Seat, Stream},
-    upstream::{ExchangeSide, Opened},
+    upstream::Opened,
     watch::SessionSummary,
 };
 
@@ -135,14 +135,19 @@ impl<'a, D: DeviceSide> Entry<'a, D> {
                     taken_up.map_err(|error| format!("TLS handshake failed: {error}"))?;
                     self.device.tls_started();
                 }
-                Ok(Ok(Step::PeerClosed)) => return Err("closed by the device before a login".to_owned()),
+                Ok(Ok(Step::PeerClosed)) => {
+                    return Err("closed by the device before a login".to_owned());
+                }
                 Ok(Ok(Step::Close)) => {
                     self.last_words().await;
                     return Err("closed before a login".to_owned());
                 }
-                Ok(Err(error)) => return Err(format!("connection lost before a login: {}", error.kind())),
+                Ok(Err(error)) => {
+                    return Err(format!("connection lost before a login: {}", error.kind()));
+                }
                 Err(_) => {
-                    self.bye("No login within the time allowed; connect again").await;
+                    self.bye("No login within the time allowed; connect again")
+                        .await;
                     return Err("no login within the limit".to_owned());
                 }
             }
@@ -150,19 +155,30 @@ impl<'a, D: DeviceSide> Entry<'a, D> {
     }
 
     async fn admit(&self, credentials: &Credentials) -> Result<Admitted, Denial> {
-        let peer = self.connection.peer.ip();
-        login::admit(self.context, credentials, peer, D::PROTOCOL, &self.connection.session).await
+        login::admit(self.context, credentials, &self.connection).await
     }
 
     async fn open(&self, admitted: &Admitted) -> Result<Opened<D::Exchange>, Denial> {
-        let wire = if self.config.log.wire { Wire::Exchange } else { Wire::Off };
-        let opened = self.context.upstream.open::<D::Exchange>(&admitted.mailbox, wire).await;
-        opened.map_err(|failure| login::unserved(&failure, admitted, &self.connection.session))
+        let wire = if self.config.log.wire {
+            Wire::Exchange
+        } else {
+            Wire::Off
+        };
+        let opened = self
+            .context
+            .upstream
+            .open::<D::Exchange>(&admitted.mailbox, wire)
+            .await;
+        opened.map_err(|failure| login::unserved(&failure, admitted, self.connection.session))
     }
 
     /// Tells the device that it is in; what either side has said ahead is passed on first.
     async fn join(mut self, opened: Opened<D::Exchange>) -> Result<Joined, String> {
-        let Opened { stream: mut exchange, dialogue, said } = opened;
+        let Opened {
+            stream: mut exchange,
+            dialogue,
+            said,
+        } = opened;
         self.device.accept(&said);
         loop {
             let wire = self.device_wire();
@@ -187,11 +203,16 @@ impl<'a, D: DeviceSide> Entry<'a, D> {
             .await
             .map_err(|_| "nobody took the first bytes after the login".to_owned())?
             .map_err(|error| format!("connection lost after the login: {}", error.kind()))?;
-        Ok(Joined { device, exchange, _seat: self.connection.seat })
+        Ok(Joined {
+            device,
+            exchange,
+            _seat: self.connection.seat,
+        })
     }
 
     async fn bye(&mut self, text: &str) {
-        self.device.bye(&format!("{text} (session {})", self.connection.session));
+        self.device
+            .bye(&format!("{text} (session {})", self.connection.session));
         self.last_words().await;
     }
 
@@ -201,13 +222,18 @@ impl<'a, D: DeviceSide> Entry<'a, D> {
         let words = async {
             while let Ok(Step::Event(_)) =
                 driver::step(&mut self.device, &mut self.connection.stream, wire).await
-            {}
+            {
+            }
             let _ = self.connection.stream.shutdown().await;
         };
         let _ = timeout(LAST_WORDS, words).await;
     }
 
     fn device_wire(&self) -> Wire {
-        if self.config.log.wire { Wire::Device } else { Wire::Off }
+        if self.config.log.wire {
+            Wire::Device
+        } else {
+            Wire::Off
+        }
     }
 }

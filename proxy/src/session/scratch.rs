@@ -22,7 +22,7 @@ thread_local! {
 
 /// Polls for bytes and lends them to `take`; no bytes mean the end of the stream.
 ///
-/// A TLS peer that goes away without close_notify counts as the end too: what that would hide is
+/// A TLS peer that goes away without `close_notify` counts as the end too: what that would hide is
 /// the business of the protocol above, which knows whether it was in the middle of something.
 pub(crate) fn poll_read_with<S, R>(
     stream: &mut S,

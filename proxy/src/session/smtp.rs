@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     config::{Config, Limits},
-    door::{Connection, SessionId, Stream},
+    door::Connection,
     upstream::Failure,
     watch::SessionSummary,
 };
@@ -160,7 +160,9 @@ impl Session<'_> {
                 tokio::select! {
                     step = &mut step => break Some(step?),
                     () = sleep_until(link_until), if between && self.link.is_some() => {
-                        self.link.take().map(Link::quit);
+                        if let Some(link) = self.link.take() {
+                            link.quit();
+                        }
                     }
                     () = self.context.stop.cancelled(), if between => break None,
                     () = sleep_until(until) => break None,
@@ -182,9 +184,15 @@ impl Session<'_> {
     /// Between transactions, when the daemon stops or the device is silent for too long.
     async fn shut_down(&mut self) -> String {
         let (text, result) = if self.context.stop.is_cancelled() {
-            ("The service is restarting; try again in a moment", "stopped")
+            (
+                "The service is restarting; try again in a moment",
+                "stopped",
+            )
         } else {
-            ("Nothing was heard for too long; connect again", "silent for too long")
+            (
+                "Nothing was heard for too long; connect again",
+                "silent for too long",
+            )
         };
         self.device.shut_down(&self.signed(text));
         self.last_words().await;
@@ -201,23 +209,28 @@ impl Session<'_> {
     }
 
     async fn login(&mut self, credentials: &Credentials) {
-        let peer = self.connection.peer.ip();
-        let session = self.connection.session;
-        let admitted =
-            login::admit(self.context, credentials, peer, Protocol::Smtp, &session).await;
-        let admitted = match admitted {
+        let admitted = match login::admit(self.context, credentials, &self.connection).await {
             Ok(admitted) => admitted,
             Err(denial) => return self.device.login_refused(&denial),
         };
-        match self.context.upstream.ready(&admitted.mailbox, Protocol::Smtp).await {
+        match self
+            .context
+            .upstream
+            .ready(&admitted.mailbox, Protocol::Smtp)
+            .await
+        {
             Ok(()) => {
                 // A link opened for whoever the network said it was belongs to another mailbox.
-                self.link.take().map(Link::quit);
+                self.drop_link();
                 self.identity = Some(admitted);
                 self.device.login_accepted();
             }
             Err(failure) => {
-                self.device.login_refused(&login::unserved(&failure, &admitted, &session));
+                self.device.login_refused(&login::unserved(
+                    &failure,
+                    &admitted,
+                    self.connection.session,
+                ));
             }
         }
     }
@@ -259,7 +272,11 @@ impl Session<'_> {
                 Ok(_) | Err(Lost(_)) => {}
             }
         }
-        let opened = self.context.upstream.open(&admitted.mailbox, self.exchange_wire()).await?;
+        let opened = self
+            .context
+            .upstream
+            .open(&admitted.mailbox, self.exchange_wire())
+            .await?;
         let mut link = Link::new(opened, &self.limits, self.exchange_wire());
         match link.mail(mail).await {
             Ok(reply) => {
@@ -267,7 +284,11 @@ impl Session<'_> {
                 Ok(reply)
             }
             Err(Lost(words)) => Err(Failure::Unreachable {
-                server: self.config.mail_servers(&admitted.mailbox.provider).smtp.to_string(),
+                server: self
+                    .config
+                    .mail_servers(&admitted.mailbox.provider)
+                    .smtp
+                    .to_string(),
                 words,
             }),
         }
@@ -279,7 +300,9 @@ impl Session<'_> {
                 Ok(reply) => reply,
                 Err(lost) => self.lost(&lost),
             },
-            None => self.lost(&Lost("the exchange's connection was lost earlier".to_owned())),
+            None => self.lost(&Lost(
+                "the exchange's connection was lost earlier".to_owned(),
+            )),
         };
         if let Some(transaction) = &mut self.transaction {
             transaction.recipient(recipient, &reply);
@@ -291,7 +314,9 @@ impl Session<'_> {
         if self.link.is_some() {
             return self.device.begin_body();
         }
-        let reply = self.lost(&Lost("the exchange's connection was lost earlier".to_owned()));
+        let reply = self.lost(&Lost(
+            "the exchange's connection was lost earlier".to_owned(),
+        ));
         self.device.answer(reply);
     }
 
@@ -299,12 +324,17 @@ impl Session<'_> {
     fn lost(&mut self, lost: &Lost) -> Reply {
         self.link = None;
         tracing::warn!(words = %lost.0, "the exchange's connection was lost inside a transaction");
-        self.refusal(451, "4.4.2 The mail server closed the connection; try again")
+        self.refusal(
+            451,
+            "4.4.2 The mail server closed the connection; try again",
+        )
     }
 
     /// RSET, EHLO or QUIT inside a transaction: the exchange forgets it too.
     async fn give_up(&mut self, why: &str) {
-        let Some(transaction) = self.transaction.take() else { return };
+        let Some(transaction) = self.transaction.take() else {
+            return;
+        };
         transaction.ended(&Outcome::GivenUp(why));
         if let Some(mut link) = self.link.take()
             && let Ok(reply) = link.reset().await
@@ -320,7 +350,8 @@ impl Session<'_> {
         let words = async {
             while let Ok(Step::Event(_)) =
                 driver::step(&mut self.device, &mut self.connection.stream, wire).await
-            {}
+            {
+            }
             let _ = self.connection.stream.shutdown().await;
         };
         let _ = timeout(LAST_WORDS, words).await;
@@ -333,7 +364,13 @@ impl Session<'_> {
             transaction.ended(&Outcome::GivenUp(why));
             self.link = None;
         }
-        self.link.take().map(Link::quit);
+        self.drop_link();
+    }
+
+    fn drop_link(&mut self) {
+        if let Some(link) = self.link.take() {
+            link.quit();
+        }
     }
 
     fn refusal(&self, code: u16, text: &str) -> Reply {
@@ -346,11 +383,19 @@ impl Session<'_> {
     }
 
     fn wire(&self) -> Wire {
-        if self.config.log.wire { Wire::Device } else { Wire::Off }
+        if self.config.log.wire {
+            Wire::Device
+        } else {
+            Wire::Off
+        }
     }
 
     fn exchange_wire(&self) -> Wire {
-        if self.config.log.wire { Wire::Exchange } else { Wire::Off }
+        if self.config.log.wire {
+            Wire::Exchange
+        } else {
+            Wire::Off
+        }
     }
 }
 

@@ -11,16 +11,24 @@ use super::Failure;
 use crate::config::Endpoint;
 
 /// NAT boxes forget quiet connections after a few minutes; IDLE sessions must outlive them.
-const KEEP_ALIVE: Duration = Duration::from_secs(120);
+const KEEP_ALIVE: Duration = Duration::from_mins(2);
 
 /// Connects to the endpoint's host, trying each of its addresses.
 pub(crate) async fn connect(endpoint: &Endpoint, within: Duration) -> Result<TcpStream, Failure> {
     let address = (endpoint.host.as_str(), endpoint.port);
-    let unreachable = |words: String| Failure::Unreachable { server: endpoint.to_string(), words };
+    let unreachable = |words: String| Failure::Unreachable {
+        server: endpoint.to_string(),
+        words,
+    };
     let stream = match timeout(within, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(unreachable(error.to_string())),
-        Err(_) => return Err(unreachable(format!("no answer within {} s", within.as_secs()))),
+        Err(_) => {
+            return Err(unreachable(format!(
+                "no answer within {} s",
+                within.as_secs()
+            )));
+        }
     };
     let prepared = stream.set_nodelay(true).and_then(|()| {
         SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE))

@@ -24,9 +24,9 @@ impl Failure {
         match self {
             Self::NoToken(reason) => match reason.kind {
                 ReasonKind::TryLater => DenialKind::TryLater,
-                ReasonKind::NeedsSignIn | ReasonKind::BlockedByPolicy | ReasonKind::AdminMustFix => {
-                    DenialKind::NeedsAdmin
-                }
+                ReasonKind::NeedsSignIn
+                | ReasonKind::BlockedByPolicy
+                | ReasonKind::AdminMustFix => DenialKind::NeedsAdmin,
             },
             Self::Unreachable { .. } | Self::Tls { .. } => DenialKind::TryLater,
             Self::Refused { refusal, .. } => match refusal.kind {

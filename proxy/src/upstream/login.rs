@@ -3,13 +3,22 @@
 use std::sync::Arc;
 
 use portreeve_auth::Protocol;
-use portreeve_protocols::{Dialogue, Refusal, RefusalKind, dialogue::UpstreamTls, imap, pop3, sasl::bearer::Bearer, smtp};
+use portreeve_protocols::{
+    Dialogue, Refusal, RefusalKind, dialogue::UpstreamTls, imap, pop3, sasl::bearer::Bearer, smtp,
+};
 use rustls::ClientConfig;
-use tokio::{io::{AsyncRead, AsyncWrite}, net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::client::TlsStream;
 
 use super::{Failure, dial};
-use crate::{config::{Endpoint, Limits}, session::driver::{self, Step, Wire}};
+use crate::{
+    config::{Endpoint, Limits},
+    session::driver::{self, Step, Wire},
+};
 
 /// The client side of one protocol, from greeting to authenticated session.
 pub(crate) trait ExchangeSide: Dialogue + Send + Sized {
@@ -59,7 +68,11 @@ pub(crate) async fn login<X: ExchangeSide>(
             dialogue.tls_started();
         }
         let said = after_tls(&mut dialogue, &mut stream, endpoint, wire).await?;
-        Ok(Opened { stream, dialogue, said })
+        Ok(Opened {
+            stream,
+            dialogue,
+            said,
+        })
     };
     timeout(within, whole).await.unwrap_or_else(|_| {
         Err(Failure::Unreachable {
@@ -80,7 +93,9 @@ async fn before_tls<X: ExchangeSide>(
         match next(dialogue, stream, endpoint, wire).await? {
             Next::StartTls => return Ok(()),
             Next::Verdict(Err(refusal)) => return Err(refused(endpoint, refusal)),
-            Next::Verdict(Ok(_)) => return Err(refused(endpoint, misbehaved("a login before TLS"))),
+            Next::Verdict(Ok(_)) => {
+                return Err(refused(endpoint, misbehaved("a login before TLS")));
+            }
             Next::Again => {}
         }
     }
@@ -119,15 +134,20 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     match driver::step(dialogue, stream, wire).await {
-        Ok(Step::Event(event)) => Ok(Next::Verdict(
-            X::verdict(event).unwrap_or_else(|| Err(misbehaved("an answer to nothing"))),
-        )),
+        Ok(Step::Event(event)) => {
+            Ok(Next::Verdict(X::verdict(event).unwrap_or_else(|| {
+                Err(misbehaved("an answer to nothing"))
+            })))
+        }
         Ok(Step::StartTls) => Ok(Next::StartTls),
         Ok(Step::PeerClosed) => {
             dialogue.closed();
             Ok(Next::Again)
         }
-        Ok(Step::Close) => Err(refused(endpoint, misbehaved("the login ended without an answer"))),
+        Ok(Step::Close) => Err(refused(
+            endpoint,
+            misbehaved("the login ended without an answer"),
+        )),
         Err(error) => Err(Failure::Unreachable {
             server: endpoint.to_string(),
             words: error.to_string(),
@@ -136,11 +156,17 @@ where
 }
 
 fn refused(endpoint: &Endpoint, refusal: Refusal) -> Failure {
-    Failure::Refused { server: endpoint.to_string(), refusal }
+    Failure::Refused {
+        server: endpoint.to_string(),
+        refusal,
+    }
 }
 
 fn misbehaved(words: &str) -> Refusal {
-    Refusal { kind: RefusalKind::Misbehaved, words: words.to_owned() }
+    Refusal {
+        kind: RefusalKind::Misbehaved,
+        words: words.to_owned(),
+    }
 }
 
 impl ExchangeSide for imap::exchange::Exchange {
@@ -196,7 +222,12 @@ impl ExchangeSide for smtp::exchange::Exchange {
     type Opened = smtp::exchange::Abilities;
 
     fn start(bearer: Bearer, tls: UpstreamTls, helo: &str, trace: bool) -> Self {
-        Self::new(smtp::exchange::Options { helo: helo.to_owned(), bearer, tls, trace })
+        Self::new(smtp::exchange::Options {
+            helo: helo.to_owned(),
+            bearer,
+            tls,
+            trace,
+        })
     }
 
     fn tls_started(&mut self) {
@@ -211,9 +242,10 @@ impl ExchangeSide for smtp::exchange::Exchange {
         match event {
             smtp::exchange::Event::Ready(said) => Some(Ok(said)),
             smtp::exchange::Event::Refused(refusal) => Some(Err(refusal)),
-            smtp::exchange::Event::Lost(words) => {
-                Some(Err(Refusal { kind: RefusalKind::Unavailable, words }))
-            }
+            smtp::exchange::Event::Lost(words) => Some(Err(Refusal {
+                kind: RefusalKind::Unavailable,
+                words,
+            })),
             smtp::exchange::Event::Reply(_) => None,
         }
     }

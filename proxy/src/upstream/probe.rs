@@ -34,10 +34,19 @@ impl Upstream {
                 Err(failure) => Err(failure),
             },
             // Dropping the connection is good-bye enough: nothing was begun.
-            Protocol::Pop3 => self.open::<pop3::exchange::Exchange>(mailbox, wire).await.map(drop),
-            Protocol::Smtp => self.open::<smtp::exchange::Exchange>(mailbox, wire).await.map(drop),
+            Protocol::Pop3 => self
+                .open::<pop3::exchange::Exchange>(mailbox, wire)
+                .await
+                .map(drop),
+            Protocol::Smtp => self
+                .open::<smtp::exchange::Exchange>(mailbox, wire)
+                .await
+                .map(drop),
         };
-        Probe { outcome, duration: started.elapsed() }
+        Probe {
+            outcome,
+            duration: started.elapsed(),
+        }
     }
 
     /// Logs in with this very token, which the broker may not know yet.
@@ -50,15 +59,19 @@ impl Upstream {
         self.forgive(&mailbox.address);
         match protocol {
             Protocol::Imap => {
-                let opened = self.trial::<imap::exchange::Exchange>(mailbox, token).await?;
+                let opened = self
+                    .trial::<imap::exchange::Exchange>(mailbox, token)
+                    .await?;
                 self.connected(opened, mailbox).await
             }
-            Protocol::Pop3 => {
-                self.trial::<pop3::exchange::Exchange>(mailbox, token).await.map(drop)
-            }
-            Protocol::Smtp => {
-                self.trial::<smtp::exchange::Exchange>(mailbox, token).await.map(drop)
-            }
+            Protocol::Pop3 => self
+                .trial::<pop3::exchange::Exchange>(mailbox, token)
+                .await
+                .map(drop),
+            Protocol::Smtp => self
+                .trial::<smtp::exchange::Exchange>(mailbox, token)
+                .await
+                .map(drop),
         }
     }
 
@@ -69,7 +82,8 @@ impl Upstream {
     ) -> Result<Opened<X>, Failure> {
         let config = Arc::clone(&self.config.borrow());
         let endpoint = config.mail_servers(&mailbox.provider).endpoint(X::PROTOCOL);
-        self.attempt(mailbox, token, endpoint, &config, Wire::Off).await
+        self.attempt(mailbox, token, endpoint, &config, Wire::Off)
+            .await
     }
 
     /// Exchange lets a token in whose user may not open the mailbox, and says so only at the next
@@ -87,14 +101,23 @@ impl Upstream {
             Ok(Ok(None)) => return Ok(()),
             Ok(Ok(Some(words))) => words,
             Ok(Err(error)) => {
-                return Err(Failure::Unreachable { server, words: error.to_string() });
+                return Err(Failure::Unreachable {
+                    server,
+                    words: error.to_string(),
+                });
             }
             Err(_) => {
                 let words = format!("no answer to EXAMINE within {} s", within.as_secs());
                 return Err(Failure::Unreachable { server, words });
             }
         };
-        Err(Failure::Refused { server, refusal: Refusal { kind: RefusalKind::AccessDenied, words } })
+        Err(Failure::Refused {
+            server,
+            refusal: Refusal {
+                kind: RefusalKind::AccessDenied,
+                words,
+            },
+        })
     }
 }
 
@@ -107,8 +130,9 @@ async fn examine(stream: &mut TlsStream<TcpStream>) -> std::io::Result<Option<St
     stream.flush().await?;
     let mut lines = LineBuffer::new();
     loop {
-        while let Some(line) =
-            lines.take_line(LINE_OCTETS).map_err(|_| std::io::ErrorKind::InvalidData)?
+        while let Some(line) = lines
+            .take_line(LINE_OCTETS)
+            .map_err(|_| std::io::ErrorKind::InvalidData)?
         {
             let words = String::from_utf8_lossy(&line).into_owned();
             if words.starts_with("P1 OK") {
@@ -123,7 +147,9 @@ async fn examine(stream: &mut TlsStream<TcpStream>) -> std::io::Result<Option<St
             !bytes.is_empty()
         });
         if !open.await? {
-            return Ok(Some("the server closed the connection at EXAMINE".to_owned()));
+            return Ok(Some(
+                "the server closed the connection at EXAMINE".to_owned(),
+            ));
         }
     }
 }

@@ -10,11 +10,11 @@ use portreeve_auth::Protocol;
 use portreeve_protocols::{Refusal, RefusalKind};
 
 /// How long a refusal that a person must cure is remembered. Short, because the person waits.
-const CURABLE: Duration = Duration::from_secs(60);
+const CURABLE: Duration = Duration::from_mins(1);
 /// How long to stay away when the exchange throttles without saying how long.
-const THROTTLED: Duration = Duration::from_secs(60);
+const THROTTLED: Duration = Duration::from_mins(1);
 /// The longest wait that is believed.
-const THROTTLED_AT_MOST: Duration = Duration::from_secs(600);
+const THROTTLED_AT_MOST: Duration = Duration::from_mins(10);
 
 /// Refusals by mailbox and protocol.
 #[derive(Debug, Default)]
@@ -30,13 +30,24 @@ struct Refused {
 
 impl Standing {
     /// The refusal that still holds.
-    pub(crate) fn refusal(&self, mailbox: &str, protocol: Protocol, now: Instant) -> Option<Refusal> {
+    pub(crate) fn refusal(
+        &self,
+        mailbox: &str,
+        protocol: Protocol,
+        now: Instant,
+    ) -> Option<Refusal> {
         let entry = self.refused.get(&(mailbox.to_owned(), protocol))?;
         (now < entry.until).then(|| entry.refusal.clone())
     }
 
     /// Remembers a refusal, if it is of a kind that a retry does not cure.
-    pub(crate) fn refused(&self, mailbox: &str, protocol: Protocol, refusal: &Refusal, now: Instant) {
+    pub(crate) fn refused(
+        &self,
+        mailbox: &str,
+        protocol: Protocol,
+        refusal: &Refusal,
+        now: Instant,
+    ) {
         let wait = match refusal.kind {
             RefusalKind::TokenRefused | RefusalKind::AccessDenied => CURABLE,
             RefusalKind::Throttled(wait) => wait.unwrap_or(THROTTLED).min(THROTTLED_AT_MOST),
@@ -45,7 +56,10 @@ impl Standing {
             | RefusalKind::NoMechanism
             | RefusalKind::Misbehaved => return,
         };
-        let refused = Refused { refusal: refusal.clone(), until: now + wait };
+        let refused = Refused {
+            refusal: refusal.clone(),
+            until: now + wait,
+        };
         self.refused.insert((mailbox.to_owned(), protocol), refused);
     }
 
@@ -62,7 +76,10 @@ mod tests {
     use super::*;
 
     fn refusal(kind: RefusalKind) -> Refusal {
-        Refusal { kind, words: "words".to_owned() }
+        Refusal {
+            kind,
+            words: "words".to_owned(),
+        }
     }
 
     #[test]
@@ -80,17 +97,35 @@ mod tests {
     fn the_exchange_says_how_long_to_stay_away_within_reason() {
         let standing = Standing::default();
         let now = Instant::now();
-        let day = Duration::from_secs(86_400);
-        standing.refused("a@b", Protocol::Imap, &refusal(RefusalKind::Throttled(Some(day))), now);
-        assert!(standing.refusal("a@b", Protocol::Imap, now + Duration::from_secs(599)).is_some());
-        assert!(standing.refusal("a@b", Protocol::Imap, now + THROTTLED_AT_MOST).is_none());
+        let day = Duration::from_hours(24);
+        standing.refused(
+            "a@b",
+            Protocol::Imap,
+            &refusal(RefusalKind::Throttled(Some(day))),
+            now,
+        );
+        assert!(
+            standing
+                .refusal("a@b", Protocol::Imap, now + Duration::from_secs(599))
+                .is_some()
+        );
+        assert!(
+            standing
+                .refusal("a@b", Protocol::Imap, now + THROTTLED_AT_MOST)
+                .is_none()
+        );
     }
 
     #[test]
     fn what_a_retry_may_cure_is_not_remembered() {
         let standing = Standing::default();
         let now = Instant::now();
-        standing.refused("a@b", Protocol::Imap, &refusal(RefusalKind::Unavailable), now);
+        standing.refused(
+            "a@b",
+            Protocol::Imap,
+            &refusal(RefusalKind::Unavailable),
+            now,
+        );
         assert_eq!(standing.refusal("a@b", Protocol::Imap, now), None);
     }
 }

@@ -1,14 +1,11 @@
 //! What IMAP and POP3 devices have in common, and where they differ.
 
-use portreeve_auth::Protocol;
 use portreeve_protocols::{Channel, Credentials, Denial, Dialogue, imap, pop3};
 
 use crate::{config::Config, upstream::ExchangeSide};
 
 /// The server side of a protocol whose session becomes a pipe.
 pub(crate) trait DeviceSide: Dialogue + Send + Sized {
-    /// The protocol it speaks.
-    const PROTOCOL: Protocol;
     /// The client side of the same protocol.
     type Exchange: ExchangeSide;
 
@@ -37,7 +34,6 @@ pub(crate) enum Understood {
 }
 
 impl DeviceSide for imap::device::Device {
-    const PROTOCOL: Protocol = Protocol::Imap;
     type Exchange = imap::exchange::Exchange;
 
     fn start(config: &Config, channel: Channel) -> Self {
@@ -45,7 +41,11 @@ impl DeviceSide for imap::device::Device {
         Self::new(imap::device::Options {
             hostname: config.hostname.clone(),
             channel,
-            capabilities: servers.imap_capabilities.iter().map(|&item| item.to_owned()).collect(),
+            capabilities: servers
+                .imap_capabilities
+                .iter()
+                .map(|&item| item.to_owned())
+                .collect(),
             limits: config.limits.imap_device(),
             trace: config.log.wire,
         })
@@ -77,7 +77,6 @@ impl DeviceSide for imap::device::Device {
 }
 
 impl DeviceSide for pop3::device::Device {
-    const PROTOCOL: Protocol = Protocol::Pop3;
     type Exchange = pop3::exchange::Exchange;
 
     fn start(config: &Config, channel: Channel) -> Self {

@@ -1,4 +1,4 @@
-//! The message on its way in: decoded, counted, and looked at just enough for the log.
+//! The message on its way in: decoded, counted, and held just until it can go on.
 
 use portreeve_protocols::smtp::body::{Body, Chunk, LineEnds};
 
@@ -11,18 +11,8 @@ pub(super) struct Intake {
     content: Vec<u8>,
     octets: u64,
     most: u64,
-    state: State,
-}
-
-/// How far the message has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum State {
-    /// More is expected.
-    Open,
-    /// The end of the data was seen; these bytes came after it.
-    Ended(Vec<u8>),
-    /// Line ends that the listener refuses; everything up to the end of data is dropped.
-    Bad(String),
+    bad: Option<&'static str>,
+    rest: Option<Vec<u8>>,
 }
 
 impl Intake {
@@ -33,42 +23,48 @@ impl Intake {
             content: Vec::new(),
             octets: 0,
             most,
-            state: State::Open,
+            bad: None,
+            rest: None,
         }
     }
 
     /// Takes bytes from the device.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) {
-        while self.state == State::Open {
+        while self.rest.is_none() {
             let fed = self.body.feed(bytes);
             bytes = &bytes[fed.consumed..];
             match fed.chunk {
                 Chunk::Bytes(content) => {
                     self.octets += content.len() as u64;
-                    if !self.is_too_big() {
+                    if self.is_acceptable() {
                         self.content.extend_from_slice(content);
                     }
                 }
                 Chunk::More => break,
-                Chunk::End => self.state = State::Ended(bytes.to_vec()),
-                Chunk::Bad(why) => self.state = State::Bad(why.to_string()),
+                Chunk::End => self.rest = Some(bytes.to_vec()),
+                Chunk::Bad(why) => self.bad = Some(why),
             }
         }
     }
 
-    /// How far the message has come.
-    pub(super) fn state(&self) -> &State {
-        &self.state
-    }
-
-    /// Whether more is expected and wanted.
-    pub(super) fn is_open(&self) -> bool {
-        self.state == State::Open && !self.is_too_big()
+    /// Whether the end of the data was seen.
+    pub(super) fn is_complete(&self) -> bool {
+        self.rest.is_some()
     }
 
     /// Whether nothing speaks against sending what is here.
     pub(super) fn is_acceptable(&self) -> bool {
-        !matches!(self.state, State::Bad(_)) && !self.is_too_big()
+        self.bad.is_none() && !self.is_too_big()
+    }
+
+    /// Whether the message is larger than allowed.
+    pub(super) fn is_too_big(&self) -> bool {
+        self.octets > self.most
+    }
+
+    /// Why the message is refused for its line ends.
+    pub(super) fn bad(&self) -> Option<&'static str> {
+        self.bad
     }
 
     /// Octets of content so far, those beyond the limit included.
@@ -76,9 +72,10 @@ impl Intake {
         self.octets
     }
 
-    /// Whether the message is larger than allowed.
-    pub(super) fn is_too_big(&self) -> bool {
-        self.octets > self.most
+    /// Whether a lone dot came with line ends that end no message: what a stalled device believes
+    /// it has sent.
+    pub(super) fn saw_odd_end(&self) -> bool {
+        self.body.saw_odd_end()
     }
 
     /// Content that was decoded and not taken yet.
@@ -93,9 +90,37 @@ impl Intake {
 
     /// The bytes that came after the end of the data.
     pub(super) fn into_rest(self) -> Vec<u8> {
-        match self.state {
-            State::Ended(rest) => rest,
-            State::Open | State::Bad(_) => Vec::new(),
+        self.rest.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_after_the_end_belongs_to_the_next_command() {
+        let mut intake = Intake::new(100);
+        intake.feed(b"Subject: x\r\n\r\n..dot\r\n.\r\nQUIT\r\n");
+        assert!(intake.is_complete());
+        assert_eq!(intake.content(), b"Subject: x\r\n\r\n.dot\r\n");
+        assert_eq!(intake.into_rest(), b"QUIT\r\n");
+    }
+
+    #[test]
+    fn a_message_of_exactly_the_limit_passes_and_one_more_octet_is_counted_but_not_kept() {
+        let mut intake = Intake::new(6);
+        intake.feed(b"1234\r\n.\r\n");
+        assert!(intake.is_complete() && intake.is_acceptable());
+
+        let mut intake = Intake::new(6);
+        for _ in 0..1000 {
+            intake.feed(b"12345678901234567890\r\n");
         }
+        assert!(intake.is_too_big());
+        assert_eq!(intake.octets(), 22_000);
+        assert!(intake.content().len() <= 22);
+        intake.feed(b".\r\n");
+        assert!(intake.is_complete());
     }
 }

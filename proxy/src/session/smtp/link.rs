@@ -5,14 +5,11 @@
 
 use std::time::Duration;
 
-use portreeve_protocols::{
-    Dialogue,
-    smtp::{
-        Reply,
-        address::Address,
-        command::Mail,
-        exchange::{Event, Exchange},
-    },
+use portreeve_protocols::smtp::{
+    Reply,
+    address::Address,
+    command::Mail,
+    exchange::{Event, Exchange},
 };
 use tokio::{
     io::AsyncWriteExt,
@@ -34,7 +31,6 @@ const PARTING: Duration = Duration::from_secs(2);
 pub(super) struct Link {
     stream: TlsStream<TcpStream>,
     dialogue: Exchange,
-    smtputf8: bool,
     wire: Wire,
     reply_within: Duration,
     final_reply_within: Duration,
@@ -49,7 +45,6 @@ impl Link {
         Self {
             stream: opened.stream,
             dialogue: opened.dialogue,
-            smtputf8: opened.said.smtputf8,
             wire,
             reply_within: limits.upstream_command_seconds,
             final_reply_within: limits.upstream_data_seconds,
@@ -57,10 +52,6 @@ impl Link {
     }
 
     pub(super) async fn mail(&mut self, mail: &Mail) -> Result<Reply, Lost> {
-        if mail.smtputf8 && !self.smtputf8 {
-            let text = "5.6.7 The mail server does not take addresses like this one";
-            return Ok(Reply::new(550, text));
-        }
         self.dialogue.mail(mail);
         self.reply(self.reply_within).await
     }

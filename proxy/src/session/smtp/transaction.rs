@@ -97,12 +97,16 @@ impl Transaction {
     }
 
     fn recipients(&self) -> String {
-        let named = self.accepted.iter().take(RECIPIENTS_LOGGED);
-        let mut text = named.map(Address::as_str).collect::<Vec<_>>().join(",");
-        if self.accepted.len() > RECIPIENTS_LOGGED {
-            text += &format!(",+{} more", self.accepted.len() - RECIPIENTS_LOGGED);
+        let named = self
+            .accepted
+            .iter()
+            .take(RECIPIENTS_LOGGED)
+            .map(Address::as_str);
+        let named = named.collect::<Vec<_>>().join(",");
+        match self.accepted.len().saturating_sub(RECIPIENTS_LOGGED) {
+            0 => named,
+            more => format!("{named},+{more} more"),
         }
-        text
     }
 
     fn duration(&self) -> Duration {

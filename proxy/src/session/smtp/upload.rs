@@ -10,12 +10,7 @@ use portreeve_protocols::{
 };
 use tokio::time::timeout;
 
-use super::{
-    Session, for_device,
-    intake::{Intake, State},
-    link::Link,
-    transaction::Outcome,
-};
+use super::{Session, for_device, intake::Intake, link::Link, transaction::Outcome};
 use crate::session::scratch;
 
 /// How much of a message is gathered before the exchange hears DATA (design, section 3).
@@ -26,7 +21,10 @@ impl Session<'_> {
     pub(super) async fn upload(&mut self) -> Result<(), String> {
         let mut intake = Intake::new(self.limits.message_octets);
         intake.feed(&self.device.take_input());
-        while intake.is_open() && intake.content().len() < GATHERED_OCTETS {
+        while !intake.is_complete()
+            && intake.is_acceptable()
+            && intake.content().len() < GATHERED_OCTETS
+        {
             self.read_into(&mut intake).await?;
         }
         let reply = match self.link.take() {
@@ -42,12 +40,7 @@ impl Session<'_> {
             None => self.unsendable(&intake),
         };
         self.swallow(&mut intake).await?;
-        let broken = matches!(intake.state(), State::Bad(_));
         self.finish(intake, reply).await;
-        if broken {
-            self.last_words().await;
-            return Err("line ends that are refused here".to_owned());
-        }
         Ok(())
     }
 
@@ -71,14 +64,19 @@ impl Session<'_> {
         loop {
             stuffer.encode(intake.content(), &mut out);
             intake.taken();
-            match intake.state() {
-                State::Open if !intake.is_too_big() => {}
-                State::Ended(_) if !intake.is_too_big() => break,
+            if !intake.is_acceptable() {
                 // The link is dropped here, and with it the message: its dot is never sent.
-                _ => return Ok(None),
+                return Ok(None);
+            }
+            if intake.is_complete() {
+                break;
             }
             if let Err(lost) = link.write(&out).await {
-                return Ok(Some(link.parting_words().await.unwrap_or_else(|| self.lost(&lost))));
+                return Ok(Some(
+                    link.parting_words()
+                        .await
+                        .unwrap_or_else(|| self.lost(&lost)),
+                ));
             }
             out.clear();
             self.read_into(intake).await?;
@@ -99,7 +97,7 @@ impl Session<'_> {
 
     /// Reads what is left of a message that nobody takes any more, so that the device hears why.
     async fn swallow(&mut self, intake: &mut Intake) -> Result<(), String> {
-        while *intake.state() == State::Open {
+        while !intake.is_complete() {
             intake.taken();
             if intake.octets() > self.limits.message_octets.saturating_mul(2) {
                 return Err("the message does not end".to_owned());
@@ -123,19 +121,23 @@ impl Session<'_> {
         {
             self.link = Some(link);
         }
-        self.device.body_ended(&intake.into_rest(), for_device(reply));
+        self.device
+            .body_ended(&intake.into_rest(), for_device(reply));
     }
 
     /// What the device hears when its own message is the trouble.
     fn unsendable(&self, intake: &Intake) -> Reply {
-        if let State::Bad(why) = intake.state() {
+        if let Some(why) = intake.bad() {
             return self.refusal(550, &format!("5.6.11 {why}"));
         }
         if intake.is_too_big() {
             let most = self.limits.message_octets / 1_000_000;
             return self.refusal(552, &format!("5.3.4 The message is larger than {most} MB"));
         }
-        self.refusal(451, "4.4.2 The mail server closed the connection; try again")
+        self.refusal(
+            451,
+            "4.4.2 The mail server closed the connection; try again",
+        )
     }
 
     /// The header lines that the exchange wants and the device forgot.
@@ -162,7 +164,15 @@ impl Session<'_> {
         match timeout(self.limits.smtp_data_seconds, read).await {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => Err("the device vanished inside its message".to_owned()),
-            Ok(Err(error)) => Err(format!("connection lost inside a message: {}", error.kind())),
+            Ok(Err(error)) => Err(format!(
+                "connection lost inside a message: {}",
+                error.kind()
+            )),
+            Err(_) if intake.saw_odd_end() => {
+                Err("the device stalled inside its message: it ended \
+                 it with line ends other than CRLF, which end no message (RFC 5321 section 4.1.1.4)"
+                    .to_owned())
+            }
             Err(_) => Err("the device stalled inside its message".to_owned()),
         }
     }

@@ -3,7 +3,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use super::*;
 
 const LIMITS: PipeLimits = PipeLimits {
-    idle: Duration::from_secs(1800),
+    idle: Duration::from_mins(30),
     half_closed: Duration::from_secs(30),
     drain: Duration::from_secs(20),
 };
@@ -23,7 +23,12 @@ fn start(buffer: usize) -> Ends {
     let pipe = tokio::spawn(async move {
         pipe(&mut inner_device, &mut inner_exchange, LIMITS, &stopped).await
     });
-    Ends { device, exchange, stop, pipe }
+    Ends {
+        device,
+        exchange,
+        stop,
+        pipe,
+    }
 }
 
 #[tokio::test]
@@ -41,7 +46,14 @@ async fn carries_bytes_both_ways_and_passes_the_last_words() {
     assert_eq!(words, b"* BYE over\r\n");
     drop(ends.device);
     let ended = ends.pipe.await.unwrap();
-    assert_eq!(ended, Ended { how: How::Exchange, up: 9, down: 12 });
+    assert_eq!(
+        ended,
+        Ended {
+            how: How::Exchange,
+            up: 9,
+            down: 12
+        }
+    );
 }
 
 #[tokio::test]
@@ -63,7 +75,9 @@ async fn a_device_that_closes_its_half_still_gets_the_answer() {
 #[tokio::test]
 async fn a_slow_reader_gets_every_byte_and_holds_the_writer_back() {
     let mut ends = start(16);
-    let sent: Vec<u8> = (0..200_000u32).map(|n| n.to_le_bytes()[n as usize % 3]).collect();
+    let sent: Vec<u8> = (0..200_000u32)
+        .map(|n| n.to_le_bytes()[n as usize % 3])
+        .collect();
     let expected = sent.clone();
     let writer = tokio::spawn(async move {
         ends.exchange.write_all(&sent).await.unwrap();
@@ -89,13 +103,20 @@ async fn a_quiet_pipe_ends_after_the_idle_limit_and_a_busy_one_does_not() {
     let started = Instant::now();
     for _ in 0..3 {
         tokio::time::advance(Duration::from_secs(1700)).await;
-        ends.exchange.write_all(b"* OK still here\r\n").await.unwrap();
+        ends.exchange
+            .write_all(b"* OK still here\r\n")
+            .await
+            .unwrap();
         let mut words = [0; 17];
         ends.device.read_exact(&mut words).await.unwrap();
     }
     assert_eq!(ends.pipe.await.unwrap().how, How::Idle);
     let lived = started.elapsed();
-    assert!(lived >= Duration::from_secs(5100 + 1800) && lived < Duration::from_secs(5100 + 1830), "{lived:?}");
+    let expected = Duration::from_secs(3 * 1700) + LIMITS.idle;
+    assert!(
+        lived >= expected && lived < expected + Duration::from_secs(30),
+        "{lived:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,5 +147,12 @@ async fn a_stopping_daemon_closes_quiet_pipes_and_lets_busy_ones_finish() {
     let mut rest = Vec::new();
     busy.device.read_to_end(&mut rest).await.unwrap();
     drop(busy.device);
-    assert_eq!(busy.pipe.await.unwrap(), Ended { how: How::Exchange, up: 0, down: 20 });
+    assert_eq!(
+        busy.pipe.await.unwrap(),
+        Ended {
+            how: How::Exchange,
+            up: 0,
+            down: 20
+        }
+    );
 }
