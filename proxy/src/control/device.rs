@@ -1,19 +1,23 @@
 //! Use cases of devices: add, import, list, show, new password, remove, enable and disable.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod view;
+mod wish;
 
-use ipnet::IpNet;
-use portreeve_auth::{Device, DeviceId, MailboxId, NewPassword as ForGate, WantedDevice};
-use secrecy::SecretString;
+use std::collections::BTreeMap;
+
+use portreeve_auth::DeviceId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+pub(crate) use self::view::DeviceView;
+use self::{
+    view::views,
+    wish::{Wish, Wishes, checked},
+};
 use super::{
     Asker, Control, Failure, Password, address,
     card::{Card, Site},
-    csv, gateway, nearest,
-    password::MAX_PASSWORD,
-    slug::{numbered, slug},
+    csv, nearest,
 };
 use crate::door::certificates::own_addresses;
 
@@ -100,27 +104,6 @@ pub(crate) struct SetEnabled {
     pub(crate) device: String,
     /// Whether it may log in.
     pub(crate) enabled: bool,
-}
-
-/// A device as people see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct DeviceView {
-    /// What people call it.
-    pub(crate) name: String,
-    /// Its user name.
-    pub(crate) login: String,
-    /// The kind of its password: `generated`, `chosen` or `none`.
-    pub(crate) password: String,
-    /// Its mailboxes; the first is its default.
-    pub(crate) mailboxes: Vec<String>,
-    /// Networks it may come from; empty: everywhere.
-    pub(crate) networks: Vec<String>,
-    /// Protocols it may use; empty: all.
-    pub(crate) protocols: Vec<String>,
-    /// Whether it may log in.
-    pub(crate) enabled: bool,
-    /// When it was added, in epoch milliseconds.
-    pub(crate) created_at: i64,
 }
 
 /// A device that was added, or got a new password.
@@ -275,125 +258,6 @@ pub(crate) async fn set_enabled(
     })
 }
 
-/// A device that can be added as it is.
-struct Wish {
-    wanted: WantedDevice,
-    detail: serde_json::Value,
-}
-
-/// What wishes are checked against; grows with each, so that a file cannot name a user twice.
-struct Wishes {
-    mailboxes: BTreeMap<String, (MailboxId, String)>,
-    logins: BTreeSet<String>,
-}
-
-impl Wishes {
-    async fn new(control: &Control) -> Result<Self, Failure> {
-        let mailboxes = control.store.mailboxes().await?.into_iter();
-        let devices = control.store.devices().await?;
-        Ok(Self {
-            mailboxes: mailboxes
-                .map(|mailbox| {
-                    (
-                        mailbox.address.to_lowercase(),
-                        (mailbox.id, mailbox.address),
-                    )
-                })
-                .collect(),
-            logins: devices
-                .iter()
-                .map(|device| device.login.to_lowercase())
-                .collect(),
-        })
-    }
-
-    fn wish(&mut self, add: Add) -> Result<Wish, Failure> {
-        let name = address::name(&add.name)?;
-        let networks: Vec<IpNet> = address::networks(&add.networks)?;
-        if matches!(add.secret, Secret::None) {
-            address::identifying(&networks, &gateway::gateways())?;
-        }
-        let protocols = address::protocols(&add.protocols)?;
-        let mailboxes = self.mailboxes(&add.mailboxes)?;
-        let password = checked(add.secret)?;
-        let login = match &add.login {
-            Some(login) => self.given_login(login)?,
-            None => self.free_login(&name),
-        };
-        self.logins.insert(login.to_lowercase());
-        let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
-        let detail = json!({ "after": {
-            "name": name, "networks": networks, "protocols": protocols,
-            "mailboxes": mailboxes.iter().map(|(_, address)| address).collect::<Vec<_>>(),
-            "password": match &password {
-                ForGate::Generate => "generated",
-                ForGate::Chosen(_) => "chosen",
-                ForGate::None => "none",
-            },
-        }});
-        let wanted = WantedDevice {
-            name,
-            login,
-            password,
-            networks,
-            protocols: protocols
-                .iter()
-                .filter_map(|word| word.parse().ok())
-                .collect(),
-            mailboxes: mailboxes.into_iter().map(|(id, _)| id).collect(),
-        };
-        Ok(Wish { wanted, detail })
-    }
-
-    fn mailboxes(&self, addresses: &[String]) -> Result<Vec<(MailboxId, String)>, Failure> {
-        let mut mailboxes: Vec<(MailboxId, String)> = Vec::new();
-        for address in addresses {
-            let key = address.trim().to_lowercase();
-            let Some((id, address)) = self.mailboxes.get(&key) else {
-                let known = self.mailboxes.values().map(|(_, address)| address.as_str());
-                let advice = match nearest(&key, known) {
-                    Some(near) => format!("did you mean {near}?"),
-                    None => "add it first with `portreeve mailbox add`.".to_owned(),
-                };
-                return Err(Failure::request(format!(
-                    "There is no mailbox `{}`; {advice}",
-                    address.escape_debug()
-                )));
-            };
-            if mailboxes.iter().all(|(there, _)| there != id) {
-                mailboxes.push((id.clone(), address.clone()));
-            }
-        }
-        if mailboxes.is_empty() {
-            return Err(Failure::request("A device needs at least one mailbox."));
-        }
-        Ok(mailboxes)
-    }
-
-    fn given_login(&self, login: &str) -> Result<String, Failure> {
-        let login = address::login(login)?;
-        if self.logins.contains(&login.to_lowercase()) {
-            return Err(Failure::request(format!(
-                "The user name {login} is taken; choose another one, or bind several mailboxes to \
-                 that device."
-            )));
-        }
-        Ok(login)
-    }
-
-    fn free_login(&self, name: &str) -> String {
-        let slug = slug(name);
-        let mut count = 1;
-        loop {
-            let login = numbered(&slug, count);
-            if !self.logins.contains(&login) {
-                return login;
-            }
-            count += 1;
-        }
-    }
-}
-
 /// Adds what was checked.
 async fn grant(
     control: &Control,
@@ -464,53 +328,6 @@ async fn find(control: &Control, wanted: &str) -> Result<(DeviceId, DeviceView),
     }
 }
 
-async fn views(control: &Control) -> Result<Vec<(DeviceId, DeviceView)>, Failure> {
-    let mailboxes: BTreeMap<MailboxId, String> = control
-        .store
-        .mailboxes()
-        .await?
-        .into_iter()
-        .map(|mailbox| (mailbox.id, mailbox.address))
-        .collect();
-    let mut bound: BTreeMap<DeviceId, Vec<String>> = BTreeMap::new();
-    for binding in control.store.bindings().await? {
-        if let Some(address) = mailboxes.get(&binding.mailbox) {
-            bound
-                .entry(binding.device)
-                .or_default()
-                .push(address.clone());
-        }
-    }
-    let view = |device: Device| {
-        let view = DeviceView {
-            password: kind(&device).to_owned(),
-            mailboxes: bound.remove(&device.id).unwrap_or_default(),
-            name: device.name,
-            login: device.login,
-            networks: device.networks,
-            protocols: device.protocols,
-            enabled: device.enabled,
-            created_at: device.created_at,
-        };
-        (device.id, view)
-    };
-    Ok(control
-        .store
-        .devices()
-        .await?
-        .into_iter()
-        .map(view)
-        .collect())
-}
-
-fn kind(device: &Device) -> &'static str {
-    match device.password {
-        portreeve_auth::Password::None => "none",
-        portreeve_auth::Password::Generated(_) => "generated",
-        portreeve_auth::Password::Chosen(_) => "chosen",
-    }
-}
-
 fn card(control: &Control, device: &DeviceView, password: Option<Password>) -> Card {
     let config = control.config();
     let site = Site {
@@ -522,26 +339,6 @@ fn card(control: &Control, device: &DeviceView, password: Option<Password>) -> C
     };
     let user = (device.password != "none").then(|| device.login.clone());
     site.card(user, password, &address::allowed(&device.protocols))
-}
-
-/// A password that a device can have and a protocol can carry.
-fn checked(secret: Secret) -> Result<ForGate, Failure> {
-    let password = match secret {
-        Secret::Generate => return Ok(ForGate::Generate),
-        Secret::None => return Ok(ForGate::None),
-        Secret::Keep(password) => password,
-    };
-    let text = password.expose();
-    let wrong = if text.is_empty() {
-        "is empty"
-    } else if text.len() > MAX_PASSWORD {
-        "is longer than 256 bytes"
-    } else if text.chars().any(char::is_control) {
-        "holds a control character, which not every mail protocol can carry"
-    } else {
-        return Ok(ForGate::Chosen(SecretString::from(text)));
-    };
-    Err(Failure::request(format!("The password {wrong}.")))
 }
 
 fn refused(wrongs: &[csv::Wrong]) -> Failure {

@@ -1,7 +1,7 @@
 //! What people read about mailboxes.
 
 use super::*;
-use crate::control::mailbox::{State, TestedProtocol};
+use crate::control::mailbox::{trial::TestedProtocol, view::State};
 
 fn view(address: &str, words: &str, devices: &[&str]) -> MailboxView {
     MailboxView {

@@ -4,7 +4,7 @@ use super::{
     super::tests::{asker, control, mailbox, trail},
     *,
 };
-use crate::control::Fault;
+use crate::control::{Fault, password::MAX_PASSWORD};
 
 fn wanted(name: &str) -> Add {
     Add {

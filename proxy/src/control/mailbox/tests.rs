@@ -1,13 +1,19 @@
 //! Mailboxes on a real store; what needs a sign-in service is tested end to end.
 
+use std::time::UNIX_EPOCH;
+
+use portreeve_auth::{Grant, GrantId, Health, NewGrant, Reason, ReasonKind};
+
 use super::{
     super::{
         device,
         tests::{asker, control, mailbox, trail, with_file},
     },
+    join::{new_grant, serves},
+    view::state,
     *,
 };
-use crate::control::Fault;
+use crate::control::{Fault, sign_in::Stage};
 
 fn wanted(address: &str) -> Add {
     Add {
