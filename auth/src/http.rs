@@ -74,9 +74,16 @@ pub(crate) struct Answer {
 impl Http {
     /// A client that trusts and speaks what the given configuration says.
     pub fn new(tls: rustls::ClientConfig) -> Result<Self, HttpError> {
+        Self::with_timeout(tls, TOTAL_TIMEOUT)
+    }
+
+    pub(crate) fn with_timeout(
+        tls: rustls::ClientConfig,
+        total: Duration,
+    ) -> Result<Self, HttpError> {
         let setup = |e: reqwest::Error| HttpError::Setup(chain(&e));
-        let out = client(tls.clone()).build().map_err(setup)?;
-        let near = client(tls).no_proxy().build().map_err(setup)?;
+        let out = client(tls.clone(), total).build().map_err(setup)?;
+        let near = client(tls, total).no_proxy().build().map_err(setup)?;
         Ok(Self(Arc::new(Clients { out, near })))
     }
 
@@ -114,12 +121,12 @@ impl Http {
     }
 }
 
-fn client(tls: rustls::ClientConfig) -> ClientBuilder {
+fn client(tls: rustls::ClientConfig, total: Duration) -> ClientBuilder {
     Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TOTAL_TIMEOUT)
+        .timeout(total)
         .user_agent(concat!("portreeve/", env!("CARGO_PKG_VERSION")))
 }
 

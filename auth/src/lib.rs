@@ -17,6 +17,8 @@ mod oauth;
 mod provider;
 mod reason;
 mod sign_in;
+#[cfg(test)]
+mod testing;
 mod token;
 
 pub use broker::{Broker, Health};

@@ -265,13 +265,13 @@ mod tests {
         }
     }
 
-    fn refused(status: u16, error: &str, codes: &[u32]) -> Result<TokenAnswer, Reason> {
-        Ok(TokenAnswer::Refused(Refused {
+    fn refused(status: u16, error: &str, codes: &[u32]) -> TokenAnswer {
+        TokenAnswer::Refused(Refused {
             status,
             error: error.into(),
             codes: codes.into(),
             ..Refused::default()
-        }))
+        })
     }
 
     fn poll(now: Moment) -> Poll {
@@ -330,11 +330,11 @@ mod tests {
         let now = Clock::manual().now();
         let mut poll = poll(now);
         let waits: Vec<u64> = (0..4)
-            .map(|_| wait(poll.answered(refused(400, "slow_down", &[]), now)))
+            .map(|_| wait(poll.answered(Ok(refused(400, "slow_down", &[])), now)))
             .collect();
         assert_eq!(waits, [10, 15, 20, 25]);
         let pending = refused(400, "authorization_pending", &[70016]);
-        assert_eq!(wait(poll.answered(pending, now)), 25);
+        assert_eq!(wait(poll.answered(Ok(pending), now)), 25);
     }
 
     #[test]
@@ -343,11 +343,14 @@ mod tests {
         let mut poll = poll(now);
         let lost = || Err(Reason::new(ReasonKind::TryLater, "lost"));
         assert_eq!(wait(poll.answered(lost(), now)), 10);
-        assert_eq!(wait(poll.answered(refused(503, "", &[]), now)), 20);
-        assert_eq!(wait(poll.answered(refused(429, "x", &[50196]), now)), 40);
-        assert_eq!(wait(poll.answered(refused(400, "", &[]), now)), 60);
+        assert_eq!(wait(poll.answered(Ok(refused(503, "", &[])), now)), 20);
+        assert_eq!(
+            wait(poll.answered(Ok(refused(429, "x", &[50196])), now)),
+            40
+        );
+        assert_eq!(wait(poll.answered(Ok(refused(400, "", &[])), now)), 60);
         let pending = refused(400, "authorization_pending", &[70016]);
-        assert_eq!(wait(poll.answered(pending, now)), 5);
+        assert_eq!(wait(poll.answered(Ok(pending), now)), 5);
         assert_eq!(wait(poll.answered(lost(), now)), 10);
         let throttled = Ok(TokenAnswer::Refused(Refused {
             status: 429,
@@ -370,7 +373,7 @@ mod tests {
             ("invalid_client", &[7_000_218], "public client flows"),
             ("server_error", &[50134], "Start the sign-in again"),
         ] {
-            let reason = ended(poll(now).answered(refused(400, error, codes), now));
+            let reason = ended(poll(now).answered(Ok(refused(400, error, codes)), now));
             assert!(reason.advice.contains(words), "{error}: {reason}");
         }
     }
@@ -381,7 +384,7 @@ mod tests {
         let later = now.after(Duration::from_mins(15));
         let pending = refused(400, "authorization_pending", &[70016]);
         assert!(
-            ended(poll(now).answered(pending, later))
+            ended(poll(now).answered(Ok(pending), later))
                 .advice
                 .contains("expired")
         );
@@ -396,10 +399,10 @@ mod tests {
             let mut least = Duration::from_secs(5);
             for kind in answers {
                 let answer = match kind {
-                    0 => refused(400, "authorization_pending", &[70016]),
-                    1 => refused(400, "slow_down", &[]),
-                    2 => refused(503, "", &[]),
-                    3 => refused(429, "slow_down", &[50196]),
+                    0 => Ok(refused(400, "authorization_pending", &[70016])),
+                    1 => Ok(refused(400, "slow_down", &[])),
+                    2 => Ok(refused(503, "", &[])),
+                    3 => Ok(refused(429, "slow_down", &[50196])),
                     _ => Err(Reason::new(ReasonKind::TryLater, "lost")),
                 };
                 if matches!(kind, 1 | 3) {
