@@ -168,7 +168,20 @@ fn real_client_fetchmail_fetches_by_imap_and_pop3() {
                 real.ca(),
             ),
         );
-        real.run(&["fetchmail", "-f", &rc, "--nosyslog", "--invisible"], "");
+        // Root's pid file would be the system's own.
+        let pid = real.path("fetchmail.pid");
+        real.run(
+            &[
+                "fetchmail",
+                "-f",
+                &rc,
+                "--nosyslog",
+                "--invisible",
+                "--pidfile",
+                &pid,
+            ],
+            "",
+        );
         assert_arrived(&fs::read(out).expect("a message"), &difficult());
     }
 }
