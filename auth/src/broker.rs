@@ -166,10 +166,12 @@ impl Broker {
     pub async fn run(&self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut providers = self.0.providers.clone();
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = ticks.tick() => self.0.tick(),
+                Ok(()) = providers.changed() => self.0.reconfigured(),
             }
         }
         self.0.save_what_is_left();
@@ -263,6 +265,12 @@ impl Inner {
                 renewals += 1;
                 self.start(&slot, flight);
             }
+        }
+    }
+
+    fn reconfigured(&self) {
+        for slot in self.all_slots() {
+            slot.machine().reconfigured(self.clock.now());
         }
     }
 

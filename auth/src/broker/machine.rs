@@ -369,6 +369,11 @@ impl Machine {
         });
     }
 
+    /// Providers were configured anew.
+    pub(crate) fn reconfigured(&mut self, now: Moment) {
+        self.refusal.retry_now(now);
+    }
+
     /// The token at hand, what is wrong, and what is not saved; for people.
     pub(crate) fn access(&self, now: Moment) -> Option<&AccessToken> {
         self.access

@@ -20,7 +20,7 @@ fn text(token: Option<&SecretString>) -> &str {
 }
 
 /// What chance may do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     Ask(MinLife),
     Tick,

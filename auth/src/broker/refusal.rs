@@ -116,6 +116,15 @@ impl Refusal {
         });
     }
 
+    /// The settings changed: what an admin had to mend may be mended.
+    pub(crate) fn retry_now(&mut self, now: Moment) {
+        if let Some(failure) = &mut self.last
+            && failure.reason.kind == ReasonKind::AdminMustFix
+        {
+            failure.until = now;
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }

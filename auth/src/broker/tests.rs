@@ -351,7 +351,7 @@ async fn wrong_settings_name_themselves_and_a_reload_mends_them() {
     assert_eq!(reason.kind, ReasonKind::AdminMustFix);
     assert!(reason.advice.contains("fake"), "{reason}");
     house.providers.send_replace(right);
-    house.clock.advance(Duration::from_mins(2));
+    broker.0.reconfigured();
     house.provider.token(Reply::tokens("AT1", None, 3600));
     assert_eq!(ask(&broker, &house, MinLife::Half).await.unwrap(), "AT1");
 }
