@@ -12,6 +12,7 @@ mod hello;
 mod issue;
 pub(crate) mod keys;
 mod proxied;
+mod renewal;
 mod seats;
 mod session_id;
 mod sparingly;
@@ -29,20 +30,20 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{accept::Serving, arrival::Handler, seats::Seats, sparingly::Sparingly, surprise::Surprises};
+use self::{
+    accept::Serving, arrival::Handler, seats::Seats, sparingly::Sparingly, surprise::Surprises,
+};
 pub(crate) use self::{
-    certificates::Certificates,
-    connection::Connection,
-    seats::Seat,
-    session_id::SessionId,
-    stream::Stream,
-    trust::client_config,
+    certificates::Certificates, connection::Connection, seats::Seat, session_id::SessionId,
+    stream::Stream, trust::client_config,
 };
 use crate::config::{Config, Listener};
 
 /// All listeners and the connections that came through them.
 pub(crate) struct Doors {
     hall: Arc<Hall>,
+    /// For whoever renews certificates.
+    config: watch::Sender<Arc<Config>>,
     open: Mutex<Vec<Open>>,
 }
 
@@ -92,7 +93,11 @@ impl BindError {
 
     /// What the system said, and what it means.
     pub(crate) fn reason(&self) -> String {
-        format!("cannot be used: {}{}", self.error, hint(&self.error, self.address))
+        format!(
+            "cannot be used: {}{}",
+            self.error,
+            hint(&self.error, self.address)
+        )
     }
 
     /// What the system said.
@@ -121,11 +126,18 @@ impl Doors {
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
+        let (sender, config_now) = watch::channel(Arc::new(config.clone()));
         let doors = Self {
             hall: Arc::new(hall),
+            config: sender,
             open: Mutex::default(),
         };
         doors.apply(config)?;
+        tokio::spawn(renewal::run(
+            Arc::clone(&doors.hall.certificates),
+            config_now,
+            doors.hall.stop.clone(),
+        ));
         Ok(doors)
     }
 
@@ -168,6 +180,7 @@ impl Doors {
                 close,
             });
         }
+        self.config.send_replace(Arc::new(config.clone()));
         Ok(())
     }
 

@@ -44,6 +44,9 @@ pub(super) struct Connected {
 
 /// NAT boxes forget quiet connections after a few minutes; IDLE sessions must outlive them.
 const KEEP_ALIVE: Duration = Duration::from_mins(2);
+/// A device that was switched off answers none of four probes, and is gone two minutes later.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_PROBES: u32 = 4;
 
 /// Brings a connection to the handler, or says in the log why not.
 pub(super) async fn serve(connected: Connected, hall: &Hall) {
@@ -136,7 +139,11 @@ async fn admit(
 ) -> Result<(SocketAddr, Seat), TurnedAway> {
     let mut seat = hall.seats.take(limits)?;
     stream.set_nodelay(true)?;
-    SockRef::from(&*stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE))?;
+    let keep_alive = TcpKeepalive::new()
+        .with_time(KEEP_ALIVE)
+        .with_interval(KEEP_ALIVE_INTERVAL)
+        .with_retries(KEEP_ALIVE_PROBES);
+    SockRef::from(&*stream).set_tcp_keepalive(&keep_alive)?;
     let peer = if balancer {
         proxied::source(stream).await?.unwrap_or(peer)
     } else {

@@ -58,6 +58,10 @@ impl Certificates {
     /// Takes up changed files and names; on an error the old certificates stay.
     pub(crate) fn reload(&self, config: &Config) -> Result<(), CertificateError> {
         let fresh = Arc::new(gather(config, SystemTime::now())?);
+        let changed = fresh.rsa_or_own.facts != self.chooser.now().rsa_or_own.facts;
+        if changed {
+            tracing::info!("devices see a new certificate from now on");
+        }
         *self
             .chooser
             .0
@@ -68,7 +72,7 @@ impl Certificates {
 
     /// What each certificate in use says about itself.
     #[cfg(test)]
-    fn facts(&self) -> Vec<Facts> {
+    pub(super) fn facts(&self) -> Vec<Facts> {
         let chosen = self.chooser.now();
         std::iter::once(&chosen.rsa_or_own)
             .chain(&chosen.p256)

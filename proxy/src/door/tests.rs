@@ -31,7 +31,7 @@ fn state_dir() -> &'static Path {
 fn config(text: &str) -> Config {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("portreeve.toml");
-    let mut whole = "hostname = \"gw.contoso.lan\"\n".to_owned() + text;
+    let mut whole = format!("hostname = \"gw.contoso.lan\"\n{text}\n");
     for name in ["smtp", "smtps", "imap", "imaps", "pop3", "pop3s"] {
         if text.contains(&format!("[listener.{name}]")) {
             let section = format!("[listener.{name}]\n");

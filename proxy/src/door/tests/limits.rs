@@ -51,7 +51,7 @@ async fn a_network_that_may_not_connect_hears_so() {
 }
 
 #[tokio::test]
-async fn a_burst_of_connections_is_greeted_within_a_second() {
+async fn a_burst_of_connections_is_greeted_side_by_side() {
     let house = House::open(&config("[listener.smtp]"));
     let address = house.address("smtp");
     let began = Instant::now();
@@ -62,8 +62,9 @@ async fn a_burst_of_connections_is_greeted_within_a_second() {
     while let Some(greeted) = burst.join_next().await {
         greeted.unwrap();
     }
+    // One after the other the window alone would take six seconds.
     assert!(
-        began.elapsed() < Duration::from_secs(1),
+        began.elapsed() < Duration::from_secs(4),
         "{:?}",
         began.elapsed()
     );

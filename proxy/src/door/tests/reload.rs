@@ -46,6 +46,48 @@ async fn a_new_certificate_is_taken_up_and_running_sessions_stay() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_somebody_renews_is_taken_up_within_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = |hostname: &str| {
+        let maker = folder.path().join("maker.toml");
+        fs::write(
+            &maker,
+            format!("hostname = \"{hostname}\"\nstate-dir = \"made\""),
+        )
+        .unwrap();
+        let maker = Config::load(Some(&maker), &Overrides::default()).unwrap();
+        Certificates::open(&maker).unwrap();
+    };
+    own("first.contoso.lan");
+    let tls = folder.path().join("made/tls");
+    let config = config(&format!(
+        "[tls]\ncertificate = \"{0}/server-p256.pem\"\nkey = \"{0}/server-p256.key\"",
+        tls.display()
+    ));
+    let certificates = Arc::new(Certificates::open(&config).unwrap());
+    let before = certificates.facts();
+    let (_config, config_now) = watch::channel(Arc::new(config));
+    let stop = CancellationToken::new();
+    tokio::time::pause();
+    let renewing = tokio::spawn(renewal::run(
+        Arc::clone(&certificates),
+        config_now,
+        stop.clone(),
+    ));
+    own("second.contoso.lan");
+    while certificates.facts() == before {
+        tokio::time::advance(Duration::from_hours(1)).await;
+    }
+    assert!(
+        certificates.facts()[0]
+            .names
+            .contains(&"second.contoso.lan".to_owned())
+    );
+    stop.cancel();
+    renewing.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_reload_keeps_sockets_opens_new_ones_and_closes_those_that_are_gone() {
     let house = House::open(&config("[listener.smtp]\n[listener.pop3]"));
     let (smtp, pop3) = (house.address("smtp"), house.address("pop3"));
