@@ -18,6 +18,9 @@ use std::{
 /// How long the daemon may take to start, and to stop.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Lines of the log that a failed test shows.
+const SHOWN_LINES: usize = 40;
+
 /// A `portreeve run`. Dropping it kills it, and looks for secrets in what it logged.
 pub struct Portreeve {
     setup: Setup,
@@ -103,7 +106,7 @@ impl Portreeve {
         let Process { child, notify, .. } = &mut self.process;
         let gone = || !matches!(child.try_wait(), Ok(None));
         if let Err(words) = notify.wait("READY=1", PATIENCE, gone) {
-            panic!("portreeve is not ready: {words}. Its log:\n{}", self.log());
+            panic!("portreeve is not ready: {words}");
         }
         self.addresses = self.listeners();
     }
@@ -216,11 +219,7 @@ impl Portreeve {
     pub fn wait_for_log(&self, text: &str) {
         let until = Instant::now() + PATIENCE;
         while !self.log().contains(text) {
-            assert!(
-                Instant::now() < until,
-                "the log never said {text:?}:\n{}",
-                self.log()
-            );
+            assert!(Instant::now() < until, "the log never said {text:?}");
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -272,11 +271,7 @@ impl Portreeve {
             if let Ok(Some(status)) = self.process.child.try_wait() {
                 return status;
             }
-            assert!(
-                Instant::now() < until,
-                "portreeve does not end:\n{}",
-                self.log()
-            );
+            assert!(Instant::now() < until, "portreeve does not end");
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -308,6 +303,13 @@ impl Portreeve {
         self.setup.secrets.push(text.to_owned());
     }
 
+    /// As much of the log as a person reads after a failed test.
+    fn log_end(&self) -> String {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n") + "\n"
+    }
+
     fn assert_no_secrets_logged(&self) {
         let mut texts = self.setup.secrets.clone();
         texts.push(secrets::BODY_MARKER.to_owned());
@@ -319,7 +321,10 @@ impl Drop for Portreeve {
     fn drop(&mut self) {
         self.process.kill();
         if thread::panicking() {
-            eprintln!("---- the log of portreeve\n{}----", self.log());
+            eprintln!(
+                "---- the end of the log of portreeve\n{}----",
+                self.log_end()
+            );
         } else {
             self.assert_no_secrets_logged();
         }

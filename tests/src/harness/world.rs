@@ -30,7 +30,11 @@ impl World {
 
     /// Starts all three, with a changed configuration.
     pub fn with(change: impl FnOnce(Setup) -> Setup) -> Self {
-        let entra = Entra::start();
+        Self::around(Entra::start(), change)
+    }
+
+    /// Starts the other two beside this Entra.
+    pub fn around(entra: Entra, change: impl FnOnce(Setup) -> Setup) -> Self {
         entra.poll_interval(1);
         let exchange = Exchange::start(&entra);
         let portreeve = change(Setup::new().fakes(&entra, &exchange)).start();
