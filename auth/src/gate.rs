@@ -60,6 +60,12 @@ impl Gate {
         })
     }
 
+    /// Other limits from now on; failures are not forgotten.
+    pub fn set_limits(&self, limits: GateLimits) {
+        self.throttle.set_limits(limits);
+        self.chosen.set_queue(limits.hash_queue);
+    }
+
     /// Checks a login. No network; a generated password costs one HMAC.
     ///
     /// After an `Err` the caller waits for `delay` before it answers the device.

@@ -5,7 +5,7 @@
 
 use std::error::Error as _;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
@@ -30,9 +30,9 @@ const ERROR_TEXT_LIMIT: usize = 300;
 
 /// The HTTP client of this crate; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Http(Arc<Clients>);
+pub struct Http(Arc<RwLock<Clients>>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Clients {
     out: Client,
     /// For loopback: never through the system's web proxy.
@@ -81,10 +81,15 @@ impl Http {
         tls: rustls::ClientConfig,
         total: Duration,
     ) -> Result<Self, HttpError> {
-        let setup = |e: reqwest::Error| HttpError::Setup(chain(&e));
-        let out = client(tls.clone(), total).build().map_err(setup)?;
-        let near = client(tls, total).no_proxy().build().map_err(setup)?;
-        Ok(Self(Arc::new(Clients { out, near })))
+        let clients = Clients::new(tls, total)?;
+        Ok(Self(Arc::new(RwLock::new(clients))))
+    }
+
+    /// Requests from now on trust and speak what this configuration says.
+    pub fn trust(&self, tls: rustls::ClientConfig) -> Result<(), HttpError> {
+        let clients = Clients::new(tls, TOTAL_TIMEOUT)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = clients;
+        Ok(())
     }
 
     /// Posts a form and takes the answer whatever its status.
@@ -112,12 +117,23 @@ impl Http {
         answer(&url, request).await
     }
 
-    fn client(&self, url: &Url) -> &Client {
+    fn client(&self, url: &Url) -> Client {
+        let clients = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if is_loopback(url) {
-            &self.0.near
+            clients.near.clone()
         } else {
-            &self.0.out
+            clients.out.clone()
         }
+    }
+}
+
+impl Clients {
+    fn new(tls: rustls::ClientConfig, total: Duration) -> Result<Self, HttpError> {
+        let setup = |e: reqwest::Error| HttpError::Setup(chain(&e));
+        Ok(Self {
+            out: client(tls.clone(), total).build().map_err(setup)?,
+            near: client(tls, total).no_proxy().build().map_err(setup)?,
+        })
     }
 }
 

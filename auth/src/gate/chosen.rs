@@ -31,7 +31,7 @@ const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$cG9ydHJlZXZlLW5vYm9keQ$AAAA
 pub(crate) struct Chosen {
     workers: Arc<Semaphore>,
     waiting: AtomicUsize,
-    queue: usize,
+    queue: AtomicUsize,
     /// Made at start and gone with the process.
     memory_key: Option<hmac::Key>,
     fitted: DashMap<DeviceId, hmac::Tag>,
@@ -42,10 +42,14 @@ impl Chosen {
         Self {
             workers: Arc::new(Semaphore::new(AT_A_TIME)),
             waiting: AtomicUsize::new(0),
-            queue,
+            queue: AtomicUsize::new(queue),
             memory_key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok(),
             fitted: DashMap::new(),
         }
+    }
+
+    pub(crate) fn set_queue(&self, queue: usize) {
+        self.queue.store(queue, Ordering::Relaxed);
     }
 
     /// Whether the password fits; without a device it never does, at the same cost.
@@ -94,7 +98,8 @@ impl Chosen {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, TurnedCause> {
-        let _place = Place::take(&self.waiting, self.queue + AT_A_TIME).ok_or(TurnedCause::Busy)?;
+        let places = self.queue.load(Ordering::Relaxed).saturating_add(AT_A_TIME);
+        let _place = Place::take(&self.waiting, places).ok_or(TurnedCause::Busy)?;
         let permit = Arc::clone(&self.workers).acquire_owned().await;
         // The permit goes with the job: a caller that gives up does not free a core.
         tokio::task::spawn_blocking(move || {

@@ -17,12 +17,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The table of failures.
 pub(crate) struct Throttle {
-    limits: GateLimits,
     hasher: RandomState,
     tables: Mutex<Tables>,
 }
 
 struct Tables {
+    limits: GateLimits,
     logins: Table<(IpAddr, u64)>,
     peers: Table<IpAddr>,
 }
@@ -34,15 +34,26 @@ impl Throttle {
             tables: Mutex::new(Tables {
                 logins: Table::new(limits.remembered, limits.failure_memory),
                 peers: Table::new(limits.remembered, limits.peer_memory),
+                limits,
             }),
-            limits,
         }
+    }
+
+    /// Other limits from now on; what is remembered stays.
+    pub(crate) fn set_limits(&self, limits: GateLimits) {
+        let mut tables = self.lock();
+        tables
+            .logins
+            .resize(limits.remembered, limits.failure_memory);
+        tables.peers.resize(limits.remembered, limits.peer_memory);
+        tables.limits = limits;
     }
 
     /// Whether everything from this address is turned away for now, and how slowly.
     pub(crate) fn refuses(&self, peer: IpAddr, now: Instant) -> Option<Duration> {
-        let failures = self.lock().peers.count(&neighbourhood(peer), now);
-        (failures >= self.limits.failures_per_peer).then_some(self.limits.failure_delay)
+        let tables = self.lock();
+        let failures = tables.peers.count(&neighbourhood(peer), now);
+        (failures >= tables.limits.failures_per_peer).then_some(tables.limits.failure_delay)
     }
 
     /// Notes a failure and says how long its answer waits.
@@ -51,7 +62,7 @@ impl Throttle {
         let mut tables = self.lock();
         tables.peers.add(neighbourhood(peer), now);
         let failures = tables.logins.add(key, now);
-        delay(failures, self.limits.failure_delay)
+        delay(failures, tables.limits.failure_delay)
     }
 
     /// The right password: the device's earlier failures are forgotten. Its address's are not, or
@@ -65,7 +76,7 @@ impl Throttle {
     }
 
     pub(crate) fn pause(&self) -> Duration {
-        PAUSE.min(self.limits.failure_delay)
+        PAUSE.min(self.lock().limits.failure_delay)
     }
 
     /// Logins are kept as hashes: a guessed name of any length takes eight bytes.
@@ -111,12 +122,19 @@ struct Count {
 
 impl<K: Eq + Hash> Table<K> {
     fn new(limit: usize, memory: Duration) -> Self {
-        Self {
+        let mut table = Self {
             young: HashMap::new(),
             old: HashMap::new(),
-            half: (limit / 2).max(1),
-            memory: memory.max(Duration::from_millis(1)),
-        }
+            half: 0,
+            memory,
+        };
+        table.resize(limit, memory);
+        table
+    }
+
+    fn resize(&mut self, limit: usize, memory: Duration) {
+        self.half = (limit / 2).max(1);
+        self.memory = memory.max(Duration::from_millis(1));
     }
 
     fn count(&self, key: &K, now: Instant) -> u32 {
@@ -205,6 +223,19 @@ mod tests {
         throttle.succeeded(HERE, "user1");
         assert!(throttle.refuses(HERE, now).is_some());
         assert_eq!(throttle.refuses(HERE, now + Duration::from_secs(2)), None);
+    }
+
+    #[test]
+    fn limits_change_without_forgetting() {
+        let (throttle, now) = (throttle(10), Instant::now());
+        for n in 0..5 {
+            throttle.failed(HERE, &format!("user{n}"), now);
+        }
+        throttle.set_limits(GateLimits {
+            failures_per_peer: 5,
+            ..GateLimits::default()
+        });
+        assert!(throttle.refuses(HERE, now).is_some());
     }
 
     #[test]
