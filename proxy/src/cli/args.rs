@@ -11,7 +11,6 @@ use clap::{Args, Parser, Subcommand};
 #[command(
     name = "portreeve",
     version,
-    propagate_version = true,
     max_term_width = 100,
     after_help = "\
 Examples:
@@ -30,12 +29,22 @@ Exit codes:
 pub(crate) struct Arguments {
     /// The configuration file [default: `$CONFIGURATION_DIRECTORY/portreeve.toml`, else
     /// `/etc/portreeve/portreeve.toml` if it exists]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Where things are"
+    )]
     pub(crate) config: Option<PathBuf>,
 
     /// The state folder [default: `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/portreeve`, else
     /// `~/.local/state/portreeve`]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Where things are"
+    )]
     pub(crate) state_dir: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -47,8 +56,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run the daemon
     #[command(after_help = "\
-Without a configuration file everything listens on 127.0.0.1: SMTP 1587 and 1465, IMAP 1143 and 1993,
-POP3 1110 and 1995.
+Without a configuration file everything listens on 127.0.0.1: SMTP 1587 (STARTTLS) and 1465 (TLS),
+IMAP 1143 and 1993, POP3 1110 and 1995.
 
 Examples:
   portreeve run
@@ -247,11 +256,11 @@ pub(crate) struct MailboxTest {
 pub(crate) enum DeviceCommand {
     /// Add a device and print what to type into its mail settings
     #[command(after_help = "\
-A password of 20 characters is made and shown once. To keep the password that a device already has,
-give it on the standard input, or for many devices in a CSV file with the columns
+A password of 20 characters is made and shown once. To keep the password that a device already
+has, give it on the standard input, or for many devices in a CSV file with the columns
   name,login,password,mailbox[,networks,protocols]
-where several mailboxes, networks or protocols in one cell are separated by spaces or semicolons, and
-an empty login or password means: make one.
+where several mailboxes, networks or protocols in one cell are separated by spaces or semicolons,
+and an empty login or password means: make one.
 
 Examples:
   portreeve device add \"Scanner 2nd floor\" --mailbox scans@contoso.com

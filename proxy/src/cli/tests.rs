@@ -159,7 +159,7 @@ fn every_command_has_a_sentence_and_no_line_is_too_long_for_a_terminal() {
         let help = command.render_help().to_string();
         for line in help.lines() {
             assert!(
-                line.chars().count() <= 120,
+                line.chars().count() <= 100,
                 "{}: {line}",
                 command.get_name()
             );

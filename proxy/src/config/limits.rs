@@ -135,6 +135,18 @@ limits! {
     bad_commands: Count = 10 in 1..=10_000;
     /// Failed logins in one connection; the next one ends it.
     login_attempts: Count = 5 in 1..=1_000;
+    /// The longest wait for the answer to a failed login: 0, 1, 2, 4 ... seconds for each login from
+    /// each address.
+    failure_delay_seconds: Seconds = 30 in 0..=300;
+    /// One failure of a login is forgotten after this time.
+    failure_memory_seconds: Seconds = 60 in 1..=86_400;
+    /// Failed logins from one address before everything from there is turned away. High, because a
+    /// print server can stand for a whole office.
+    failures_per_peer: Count = 300 in 1..=1_000_000;
+    /// One failure of an address is forgotten after this time.
+    failure_peer_memory_seconds: Seconds = 2 in 1..=3_600;
+    /// Logins with chosen passwords, whose check is slow on purpose, that may wait for it.
+    password_queue: Count = 32 in 1..=10_000;
     /// SMTP: waiting for the next command. RFC 5321 4.5.3.2.7.
     smtp_command_seconds: Seconds = 300 in 1..=86_400;
     /// SMTP: DATA without any progress. RFC 5321 4.5.3.2.5.

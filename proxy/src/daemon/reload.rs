@@ -37,9 +37,12 @@ impl Reloader {
         self.certificates
             .reload(&config)
             .map_err(|error| error.to_string())?;
-        self.doors
-            .apply(&config)
-            .map_err(|error| error.to_string())?;
+        if let Err(error) = self.doors.apply(&config) {
+            // Nothing of the new file may stay behind.
+            let old = Arc::clone(&self.config.borrow());
+            let _ = self.certificates.reload(&old);
+            return Err(error.to_string());
+        }
 
         let notes = self.notes(&config);
         self.log.set(&config.log);
@@ -67,18 +70,32 @@ impl Reloader {
         self.config.borrow().limits.drain_seconds
     }
 
+    /// What takes effect only at the next start.
     fn notes(&self, new: &Config) -> Vec<String> {
         let old = self.config.borrow();
-        let mut notes = Vec::new();
-        if old.state_dir != new.state_dir {
-            notes.push("A new state-dir takes effect at the next start.".to_owned());
-        }
-        if old.vault_key_file != new.vault_key_file {
-            notes.push("A new [vault] key-file takes effect at the next start.".to_owned());
-        }
-        if old.log.format != new.log.format {
-            notes.push("A new [log] format takes effect at the next start.".to_owned());
-        }
-        notes
+        let gate = |config: &Config| {
+            let limits = &config.limits;
+            (
+                limits.failure_delay_seconds,
+                limits.failure_memory_seconds,
+                limits.failures_per_peer,
+                limits.failure_peer_memory_seconds,
+                limits.password_queue,
+            )
+        };
+        [
+            (old.state_dir != new.state_dir, "state-dir"),
+            (old.vault_key_file != new.vault_key_file, "[vault] key-file"),
+            (old.log.format != new.log.format, "[log] format"),
+            (
+                old.tls.upstream_ca_file != new.tls.upstream_ca_file,
+                "[tls] upstream-ca-file for the sign-in service (mail servers use it at once)",
+            ),
+            (gate(&old) != gate(new), "[limits] about failed logins"),
+        ]
+        .into_iter()
+        .filter(|(changed, _)| *changed)
+        .map(|(_, what)| format!("A new {what} takes effect at the next start."))
+        .collect()
     }
 }
