@@ -79,6 +79,8 @@ pub(crate) async fn run(file: Option<PathBuf>, overrides: Overrides) -> anyhow::
         file,
         overrides,
         log,
+        gate: Arc::clone(&control.gate),
+        http: opened.http,
         config: opened.config,
         providers: opened.providers,
         tls: opened.tls,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portreeve_auth::{Broker, Gate, GateLimits, Http, Providers, SignIns, Store};
+use portreeve_auth::{Broker, Gate, Http, Providers, SignIns, Store};
 use portreeve_state::{KeySource, OpenError};
 use rustls::ClientConfig;
 use tokio::sync::watch;
@@ -21,6 +21,8 @@ pub(crate) struct Opened {
     pub(crate) providers: watch::Sender<Arc<Providers>>,
     /// Changes whom the way upstream trusts.
     pub(crate) tls: watch::Sender<Arc<ClientConfig>>,
+    /// Asks the sign-in services; has to be told whom it trusts.
+    pub(crate) http: Http,
 }
 
 /// Opens the store, which nobody else may have open, and what works on it.
@@ -40,15 +42,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, Failure> {
             }
         })?;
 
-    let limits = GateLimits {
-        failure_delay: config.limits.failure_delay_seconds,
-        failure_memory: config.limits.failure_memory_seconds,
-        failures_per_peer: u32::try_from(config.limits.failures_per_peer).unwrap_or(u32::MAX),
-        peer_memory: config.limits.failure_peer_memory_seconds,
-        hash_queue: config.limits.password_queue,
-        ..GateLimits::default()
-    };
-    let gate = Arc::new(Gate::with_limits(store.clone(), limits).await?);
+    let gate = Arc::new(Gate::with_limits(store.clone(), config.limits.gate()).await?);
 
     let (providers, providers_now) = watch::channel(Arc::new(config.providers.clone()));
     let (tls, tls_now) = watch::channel(Arc::new(trusted));
@@ -56,7 +50,13 @@ pub(crate) async fn open(config: Config) -> Result<Opened, Failure> {
     let broker = Broker::open(store.clone(), http.clone(), providers_now.clone()).await?;
     let upstream = Arc::new(Upstream::new(broker.clone(), config_now.clone(), tls_now));
     let prove = proof::by_login(Arc::clone(&upstream));
-    let sign_ins = SignIns::new(store.clone(), http, providers_now, broker.clone(), prove);
+    let sign_ins = SignIns::new(
+        store.clone(),
+        http.clone(),
+        providers_now,
+        broker.clone(),
+        prove,
+    );
     let control = Control {
         store,
         gate,
@@ -72,6 +72,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, Failure> {
         config,
         providers,
         tls,
+        http,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use portreeve_auth::Providers;
+use portreeve_auth::{Gate, Http, Providers};
 use rustls::ClientConfig;
 use tokio::sync::watch;
 
@@ -18,6 +18,8 @@ pub(super) struct Reloader {
     pub(super) file: Option<PathBuf>,
     pub(super) overrides: Overrides,
     pub(super) log: Logging,
+    pub(super) gate: Arc<Gate>,
+    pub(super) http: Http,
     pub(super) config: watch::Sender<Arc<Config>>,
     pub(super) providers: watch::Sender<Arc<Providers>>,
     pub(super) tls: watch::Sender<Arc<ClientConfig>>,
@@ -44,7 +46,12 @@ impl Reloader {
             return Err(error.to_string());
         }
 
+        self.http
+            .trust(tls.clone())
+            .map_err(|error| error.to_string())?;
+
         let notes = self.notes(&config);
+        self.gate.set_limits(config.limits.gate());
         self.log.set(&config.log);
         self.tls.send_replace(Arc::new(tls));
         self.providers
@@ -60,7 +67,7 @@ impl Reloader {
         match self.reload() {
             Ok(notes) => notes.iter().for_each(|note| tracing::warn!("{note}")),
             Err(wrong) => {
-                tracing::error!("the new configuration is wrong, the old one stays: {wrong}")
+                tracing::error!("the new configuration is wrong, the old one stays: {wrong}");
             }
         }
     }
@@ -73,25 +80,10 @@ impl Reloader {
     /// What takes effect only at the next start.
     fn notes(&self, new: &Config) -> Vec<String> {
         let old = self.config.borrow();
-        let gate = |config: &Config| {
-            let limits = &config.limits;
-            (
-                limits.failure_delay_seconds,
-                limits.failure_memory_seconds,
-                limits.failures_per_peer,
-                limits.failure_peer_memory_seconds,
-                limits.password_queue,
-            )
-        };
         [
             (old.state_dir != new.state_dir, "state-dir"),
             (old.vault_key_file != new.vault_key_file, "[vault] key-file"),
             (old.log.format != new.log.format, "[log] format"),
-            (
-                old.tls.upstream_ca_file != new.tls.upstream_ca_file,
-                "[tls] upstream-ca-file for the sign-in service (mail servers use it at once)",
-            ),
-            (gate(&old) != gate(new), "[limits] about failed logins"),
         ]
         .into_iter()
         .filter(|(changed, _)| *changed)

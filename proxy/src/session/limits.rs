@@ -1,10 +1,22 @@
-//! The configured limits as each dialogue wants them.
+//! The configured limits as the gate and each dialogue want them.
 
+use portreeve_auth::GateLimits;
 use portreeve_protocols::{imap, pop3, smtp};
 
 use crate::config::Limits;
 
 impl Limits {
+    pub(crate) fn gate(&self) -> GateLimits {
+        GateLimits {
+            failure_delay: self.failure_delay_seconds,
+            failure_memory: self.failure_memory_seconds,
+            failures_per_peer: count(self.failures_per_peer),
+            peer_memory: self.failure_peer_memory_seconds,
+            hash_queue: self.password_queue,
+            ..GateLimits::default()
+        }
+    }
+
     pub(super) fn imap_device(&self) -> imap::device::Limits {
         imap::device::Limits {
             line_octets: self.line_octets,
