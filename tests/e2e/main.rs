@@ -5,9 +5,14 @@
 
 mod fakes_admin;
 mod fakes_imap;
+mod fakes_imap_pipe;
+mod fakes_limits;
 mod fakes_pop3;
 mod fakes_process;
+mod fakes_sign_in;
 mod fakes_smtp;
+mod fakes_smtp_login;
+mod fakes_smtp_trouble;
 mod fakes_themselves;
 mod fakes_tokens;
 mod real_clients;

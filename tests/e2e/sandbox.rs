@@ -77,6 +77,7 @@ fn what_the_sandbox_prints_can_be_pasted() {
         }
     }
     let arrived: Vec<_> = lines
+        .by_ref()
         .map_while(Result::ok)
         .filter(|line| line.contains("octets"))
         .take(3)

@@ -1,6 +1,6 @@
 //! What the tests of this program share.
 
-use portreeve_tests::harness::{Client, secrets::BODY_MARKER};
+use portreeve_tests::harness::{Client, Device, World, secrets::BODY_MARKER};
 use std::time::{Duration, Instant};
 
 /// The mailbox of most tests.
@@ -48,6 +48,15 @@ pub(crate) fn open_data(smtp: &mut Client) {
     smtp.line(&format!("MAIL FROM:<{MAILBOX}>")).expect("250");
     smtp.line(&format!("RCPT TO:<{FRIEND}>")).expect("250");
     smtp.line("DATA").expect("354");
+}
+
+/// Tries to log in by IMAP; the tagged answer.
+pub(crate) fn imap_answer(world: &World, device: &Device) -> String {
+    let mut imap = world.portreeve.connect_tls("imaps");
+    imap.expect("* OK")
+        .line(&format!("a AUTHENTICATE PLAIN {}", device.plain()));
+    let answer = imap.expect_until("a ").last();
+    answer.lines().last().unwrap_or_default().to_owned()
 }
 
 /// Waits until something is true that no event tells about.

@@ -59,6 +59,8 @@ pub struct Addresses {
     pub pop3s: SocketAddr,
     /// SMTP submission with STARTTLS, as port 587.
     pub smtp: SocketAddr,
+    /// SMTP submission with TLS from the first byte, as port 465 of other providers.
+    pub smtps: SocketAddr,
 }
 
 /// What all connections share.
@@ -121,6 +123,7 @@ impl Exchange {
             imap: open(Protocol::Imap, Mode::StartTls),
             pop3s: open(Protocol::Pop3, Mode::Implicit),
             smtp: open(Protocol::Smtp, Mode::StartTls),
+            smtps: open(Protocol::Smtp, Mode::Implicit),
         };
         Self {
             authority,

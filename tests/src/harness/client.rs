@@ -224,6 +224,16 @@ impl Client {
         Ok(rest)
     }
 
+    /// Whether the next line begins so; `false` if the connection ends instead.
+    pub fn rest_starts_with(&mut self, beginning: &str) -> bool {
+        while !self.input.contains(&b'\n') {
+            if matches!(self.read_more(), Ok(0) | Err(_)) {
+                return false;
+            }
+        }
+        self.input.starts_with(beginning.as_bytes())
+    }
+
     /// Nothing comes for this long.
     pub fn expect_silence(&mut self, time: Duration) -> &mut Self {
         if !self.input.is_empty() {

@@ -70,6 +70,12 @@ impl Setup {
             .set(section, &server("smtp", at.smtp.port(), "starttls"))
     }
 
+    /// Where one protocol's server of the provider is: `implicit` or `starttls`.
+    #[must_use]
+    pub fn server(self, protocol: &str, port: u16, tls: &str) -> Self {
+        self.set("provider.exchange-online", &server(protocol, port, tls))
+    }
+
     /// Trusts this CA beside the platform's roots.
     #[must_use]
     pub fn upstream_ca(self, path: &Path) -> Self {

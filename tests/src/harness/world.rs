@@ -113,6 +113,12 @@ impl World {
         kind.as_str().unwrap_or_default().to_owned()
     }
 
+    /// Changes the configuration and reloads it.
+    pub fn reconfigure(&mut self, change: impl FnOnce(Setup) -> Setup) {
+        self.portreeve.configure(change);
+        self.portreeve.reload().ok();
+    }
+
     /// Stops the daemon and starts it again: what it held in memory is gone.
     pub fn restart(&mut self) {
         self.portreeve.stop();
