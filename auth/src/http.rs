@@ -241,6 +241,7 @@ fn chain(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{self, FakeProvider, Reply};
     use reqwest::header::HeaderValue;
 
     fn wait(value: &str, now: SystemTime) -> Option<Duration> {
@@ -286,5 +287,40 @@ mod tests {
         ] {
             assert!(check_endpoint(bad).is_err(), "{bad}");
         }
+    }
+
+    #[tokio::test]
+    async fn answers_are_bounded_and_redirects_not_followed() {
+        let provider = FakeProvider::start().await;
+        let http = testing::http();
+        let address = format!("{}/document?secret=geheim", provider.base);
+        provider.other(Reply::new(200, "x".repeat(BODY_LIMIT)));
+        let answer = http.get(&address).await.unwrap();
+        assert_eq!(answer.body.len(), BODY_LIMIT);
+        provider.other(Reply::new(200, "x".repeat(BODY_LIMIT + 1)));
+        let error = http.get(&address).await.err().unwrap();
+        assert!(matches!(error, HttpError::TooLarge(_)), "{error}");
+        let location = format!("{}/elsewhere", provider.base);
+        provider.other(Reply::new(302, "").location(location));
+        assert_eq!(http.get(&address).await.unwrap().status, 302);
+        assert!(provider.seen("/elsewhere").is_empty());
+    }
+
+    #[tokio::test]
+    async fn errors_name_the_host_and_nothing_of_the_query() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let nobody = listener.local_addr().unwrap();
+        drop(listener);
+        let http = testing::http();
+        let address = format!("http://{nobody}/x?secret=geheim");
+        let error = http.get(&address).await.err().unwrap();
+        let text = format!("{error} {error:?}");
+        assert!(
+            text.contains("127.0.0.1") && !text.contains("geheim"),
+            "{text}"
+        );
+        // Another trust does not disturb it.
+        http.trust(testing::tls()).unwrap();
+        assert!(http.get(&address).await.is_err());
     }
 }

@@ -29,7 +29,7 @@ pub(crate) const ADDRESS: &str = "scans@contoso.com";
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: String,
-    pub(crate) retry_after: Option<String>,
+    pub(crate) header: Option<(&'static str, String)>,
     pub(crate) held: Option<Arc<Notify>>,
 }
 
@@ -38,7 +38,7 @@ impl Reply {
         Self {
             status,
             body: body.into(),
-            retry_after: None,
+            header: None,
             held: None,
         }
     }
@@ -63,7 +63,12 @@ impl Reply {
     }
 
     pub(crate) fn retry_after(mut self, value: impl Into<String>) -> Self {
-        self.retry_after = Some(value.into());
+        self.header = Some(("retry-after", value.into()));
+        self
+    }
+
+    pub(crate) fn location(mut self, value: impl Into<String>) -> Self {
+        self.header = Some(("location", value.into()));
         self
     }
 
@@ -140,8 +145,8 @@ async fn answer(
         held.notified().await;
     }
     let mut headers = HeaderMap::new();
-    if let Some(value) = reply.retry_after {
-        headers.insert("retry-after", value.parse().unwrap());
+    if let Some((name, value)) = reply.header {
+        headers.insert(name, value.parse().unwrap());
     }
     (
         StatusCode::from_u16(reply.status).unwrap(),

@@ -447,3 +447,68 @@ async fn a_confirmation_days_later_works_with_a_fresh_token() {
         .await;
     assert_eq!(token.unwrap().expose(), "AT2");
 }
+
+/// Everything that is logged, at the finest level.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_log_line_holds_a_token_or_a_code() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let house = House::new().await;
+    let (sign_ins, broker) = house.sign_ins(proof(Ok(())).0).await;
+    house.provider.device(code());
+    house.provider.token(pending());
+    house.provider.token(granted(ADDRESS, "o1"));
+    let sign_in = sign_ins.begin(&house.mailbox).await.unwrap();
+    assert_eq!(end(&sign_in).await, done(None));
+    house.clock.advance(Duration::from_mins(31));
+    house
+        .provider
+        .token(Reply::tokens("AT2", Some("RT2"), 3600));
+    let token = broker
+        .token(&house.mailbox, Audience::Mail, MinLife::Half)
+        .await;
+    broker.rejected(&house.mailbox, Audience::Mail, &token.unwrap());
+    house.provider.token(Reply::error("invalid_grant", 50173));
+    let refused = broker
+        .token(&house.mailbox, Audience::Mail, MinLife::Half)
+        .await;
+    refused.unwrap_err();
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let ours: Vec<&str> = text
+        .lines()
+        .filter(|l| l.contains("portreeve_auth"))
+        .collect();
+    for words in [
+        "somebody signed in",
+        "access token renewed",
+        "50173",
+        "correlation c1",
+    ] {
+        assert!(
+            ours.iter().any(|line| line.contains(words)),
+            "{words}: {ours:#?}"
+        );
+    }
+    for secret in ["AT1", "AT2", "RT1", "RT2", "dc1", "FXLMB3C4X", "eyJ"] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+}
