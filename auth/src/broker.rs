@@ -7,6 +7,7 @@
 mod flight;
 mod machine;
 mod refusal;
+mod save;
 mod slot;
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::clock::{Clock, Moment};
 use crate::entra::unreachable;
 use crate::http::{Http, check_endpoint};
-use crate::oauth::Text;
+use crate::loose::Text;
 use crate::provider::Provider;
 use crate::reason::{Reason, ReasonKind};
 

@@ -13,6 +13,7 @@ mod grants;
 mod http;
 mod id_token;
 mod identity;
+mod loose;
 mod oauth;
 mod provider;
 mod reason;

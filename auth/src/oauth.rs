@@ -4,14 +4,13 @@
 //! no field can be relied on (RFC 6749 section 5; Entra's own fields). What an answer *means* for the
 //! mailbox is decided elsewhere.
 
-use std::fmt;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::http::Answer;
+use crate::loose::{Text, Texts};
 
 /// The life of a token whose issuer does not say it, or says something that cannot be.
 const DEFAULT_LIFE: Duration = Duration::from_hours(1);
@@ -179,104 +178,6 @@ fn plain(text: &str) -> String {
         })
         .take(WORDS_LIMIT)
         .collect()
-}
-
-/// A string, a number or a boolean as text; anything else counts as absent.
-#[derive(Clone, Default)]
-pub(crate) struct Text(pub(crate) Option<String>);
-
-/// One or many of them.
-#[derive(Default)]
-struct Texts(Vec<String>);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_any(Loose)
-            .map(|mut all| Self(all.pop()))
-    }
-}
-
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Many;
-        impl<'de> Visitor<'de> for Many {
-            type Value = Vec<String>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("anything")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut all = Vec::new();
-                while let Some(Text(text)) = seq.next_element()? {
-                    if let Some(text) = text
-                        && all.len() < 16
-                    {
-                        all.push(text);
-                    }
-                }
-                Ok(all)
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                Loose.visit_map(map)
-            }
-            fn visit_str<E: de::Error>(self, v: &str) -> Result<Self::Value, E> {
-                Loose.visit_str(v)
-            }
-            fn visit_u64<E: de::Error>(self, v: u64) -> Result<Self::Value, E> {
-                Loose.visit_u64(v)
-            }
-            fn visit_i64<E: de::Error>(self, v: i64) -> Result<Self::Value, E> {
-                Loose.visit_i64(v)
-            }
-            fn visit_f64<E: de::Error>(self, v: f64) -> Result<Self::Value, E> {
-                Loose.visit_f64(v)
-            }
-            fn visit_bool<E: de::Error>(self, v: bool) -> Result<Self::Value, E> {
-                Loose.visit_bool(v)
-            }
-            fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-                Loose.visit_unit()
-            }
-        }
-        deserializer.deserialize_any(Many).map(Self)
-    }
-}
-
-/// At most one text.
-struct Loose;
-
-impl<'de> Visitor<'de> for Loose {
-    type Value = Vec<String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
-    }
-    fn visit_str<E: de::Error>(self, v: &str) -> Result<Self::Value, E> {
-        Ok(vec![v.to_owned()])
-    }
-    fn visit_u64<E: de::Error>(self, v: u64) -> Result<Self::Value, E> {
-        Ok(vec![v.to_string()])
-    }
-    fn visit_i64<E: de::Error>(self, v: i64) -> Result<Self::Value, E> {
-        Ok(vec![v.to_string()])
-    }
-    fn visit_f64<E: de::Error>(self, v: f64) -> Result<Self::Value, E> {
-        Ok(vec![v.to_string()])
-    }
-    fn visit_bool<E: de::Error>(self, v: bool) -> Result<Self::Value, E> {
-        Ok(vec![v.to_string()])
-    }
-    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Vec::new())
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Vec::new())
-    }
 }
 
 #[cfg(test)]

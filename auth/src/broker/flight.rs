@@ -10,7 +10,8 @@ use portreeve_state::{Saved, StoreError, Trouble};
 use tokio::time::Instant;
 
 use crate::broker::Inner;
-use crate::broker::machine::{AfterSave, Brought, Flight, Save};
+use crate::broker::machine::{Brought, Flight};
+use crate::broker::save::{AfterSave, Save};
 use crate::broker::slot::{Landing, Slot};
 use crate::grants::refresh::{NotRefreshed, provider_of, refresh as ask};
 use crate::reason::{Reason, ReasonKind};
@@ -134,7 +135,7 @@ async fn settle(broker: &Inner, slot: &Slot, mut save: Save, flight: Flight) {
     for _ in 0..SAVE_ROUNDS {
         let outcome = write(broker, slot, &save).await;
         if let Err(error) = &outcome {
-            tracing::warn!(grant = %slot.id, %error, "what the sign-in service sent could not be saved");
+            report_unsaved(slot, error);
         }
         if slot.machine().saved(&save, &outcome, flight) == AfterSave::Nothing {
             return;
@@ -186,6 +187,16 @@ async fn write(broker: &Inner, slot: &Slot, save: &Save) -> Result<Saved, StoreE
                 .set_trouble(&slot.id, *generation, trouble.as_ref())
                 .await
         }
+    }
+}
+
+/// Saving is tried every few seconds, and told once.
+fn report_unsaved(slot: &Slot, error: &StoreError) {
+    let known = slot.machine().unsaved_words().is_some();
+    if known {
+        tracing::debug!(grant = %slot.id, %error, "the refresh token still cannot be saved");
+    } else {
+        tracing::warn!(grant = %slot.id, %error, "what the sign-in service sent could not be saved; trying again");
     }
 }
 

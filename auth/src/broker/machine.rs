@@ -10,9 +10,10 @@
 use std::time::Duration;
 
 use portreeve_state::{Grant, RefreshTokens, Saved, StoreError};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use crate::broker::refusal::{Refusal, Rejections};
+use crate::broker::save::{AfterSave, Save, Unsaved, same};
 use crate::clock::{Moment, millis};
 use crate::reason::{Reason, ReasonKind};
 use crate::token::{AccessToken, MinLife};
@@ -25,9 +26,6 @@ const KEEP_ALIVE_SPREAD: Duration = Duration::from_hours(12);
 
 /// Renewal starts this long before a token is too short, times 0.5 to 1.5.
 const AHEAD: Duration = Duration::from_mins(5);
-
-/// How many tokens are remembered that the store may or may not have.
-const LINEAGE_LIMIT: usize = 16;
 
 /// One grant.
 pub(crate) struct Machine {
@@ -57,13 +55,6 @@ pub(crate) struct Tokens {
     pub(crate) previous: Option<SecretString>,
 }
 
-/// Tokens that are not known to be in the store.
-struct Unsaved {
-    words: String,
-    /// Everything that was tried to be saved since the last certain save.
-    lineage: Vec<SecretString>,
-}
-
 /// The answer to somebody who asks for a token.
 pub(crate) enum Ask {
     Token(AccessToken),
@@ -87,31 +78,6 @@ pub(crate) struct Brought {
     pub(crate) refresh: Option<SecretString>,
     /// It was the previous refresh token that worked.
     pub(crate) with_previous: bool,
-}
-
-/// What must be stored before a flight lands.
-pub(crate) enum Save {
-    Replace {
-        generation: i64,
-        token: SecretString,
-    },
-    Confirm {
-        generation: i64,
-    },
-    Swap {
-        generation: i64,
-    },
-    Trouble {
-        generation: i64,
-    },
-}
-
-/// What is left to do after a save.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum AfterSave {
-    Nothing,
-    /// The store has another generation: look what it holds.
-    Reload,
 }
 
 impl Machine {
@@ -216,12 +182,9 @@ impl Machine {
         self.refusal.clear();
         self.renewed = Some(now.wall);
         self.arriving = Some(AccessToken::new(brought.access, now, brought.life));
-        let rotated = brought.refresh.filter(|new| {
-            tokens
-                .current
-                .as_ref()
-                .is_none_or(|old| old.expose_secret() != new.expose_secret())
-        });
+        let rotated = brought
+            .refresh
+            .filter(|new| tokens.current.as_ref().is_none_or(|old| !same(old, new)));
         if brought.with_previous {
             std::mem::swap(&mut tokens.current, &mut tokens.previous);
         }
@@ -269,10 +232,7 @@ impl Machine {
         match (save, outcome) {
             (_, Ok(Saved::Outdated)) => return AfterSave::Reload,
             (Save::Replace { token, .. }, Err(error)) => {
-                let unsaved = self.unsaved.get_or_insert_with(|| Unsaved {
-                    words: String::new(),
-                    lineage: Vec::new(),
-                });
+                let unsaved = self.unsaved.get_or_insert_default();
                 unsaved.words = error.to_string();
                 unsaved.push(token.clone());
             }
@@ -293,7 +253,6 @@ impl Machine {
         if flight.epoch != self.epoch {
             return None;
         }
-        let same = |a: &SecretString, b: &SecretString| a.expose_secret() == b.expose_secret();
         let ours = self.tokens.as_ref().and_then(|t| t.current.as_ref());
         let has_ours = stored
             .current
@@ -302,7 +261,7 @@ impl Machine {
         let has_older = stored.current.as_ref().is_some_and(|stored| {
             self.unsaved
                 .as_ref()
-                .is_some_and(|unsaved| unsaved.lineage.iter().any(|token| same(token, stored)))
+                .is_some_and(|unsaved| unsaved.knows(stored))
         });
         if has_older && !has_ours {
             self.set_generation(stored.generation);
@@ -428,15 +387,6 @@ impl Machine {
         if let Some(tokens) = &mut self.tokens {
             tokens.generation = generation;
         }
-    }
-}
-
-impl Unsaved {
-    fn push(&mut self, token: SecretString) {
-        if self.lineage.len() == LINEAGE_LIMIT {
-            self.lineage.remove(0);
-        }
-        self.lineage.push(token);
     }
 }
 

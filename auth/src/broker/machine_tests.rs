@@ -6,7 +6,8 @@ use portreeve_state::{RefreshTokens, Saved, StoreError};
 use proptest::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::machine::{AfterSave, Ask, Brought, Flight, Machine, Save};
+use super::machine::{Ask, Brought, Flight, Machine};
+use super::save::{AfterSave, Save};
 use crate::clock::{Clock, Moment};
 use crate::reason::{Reason, ReasonKind};
 use crate::token::{AccessToken, MinLife};

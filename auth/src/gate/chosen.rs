@@ -23,8 +23,8 @@ use crate::gate::TurnedCause;
 /// Each takes 19 MiB and some 30 ms of one core.
 const AT_A_TIME: usize = 2;
 
-/// A hash that nothing fits (its output is shorter than what argon2 would give for it), with the
-/// default parameters: what a login is held against whose user has no slow hash.
+/// A hash that nobody knows a password for, with the default parameters: what a login is held
+/// against whose user has no slow hash.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$cG9ydHJlZXZlLW5vYm9keQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Checks chosen passwords.
