@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 use crate::limits;
 
 /// How many sessions the issue asks one process to hold.
-const SESSIONS: usize = 10_000;
+pub(crate) const SESSIONS: usize = 10_000;
 const LOGINS: usize = 6_000;
 
 /// The command line.

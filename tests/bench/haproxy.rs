@@ -53,7 +53,8 @@ impl HaProxy {
              listen imap\n    bind 127.0.0.1:{port} backlog 4096\n    \
              server exchange {upstream} ssl verify required ca-file {ca} verifyhost localhost \
              sni str(localhost){reuse}\n",
-            maxconn = sessions + 2_000,
+            // It reserves two files for each, and refuses to start without them.
+            maxconn = sessions + 50,
             ca = authority.display(),
         );
         let file = folder.path().join("haproxy.cfg");

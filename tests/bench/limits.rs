@@ -7,7 +7,7 @@ use std::{env, os::unix::process::CommandExt as _, process::Command};
 /// Enough for 10,000 sessions with two files each, and a burst beside them.
 const WANTED: u64 = 32_768;
 /// Files for everything that is no session.
-const RESERVE: u64 = 1_500;
+const RESERVE: u64 = 400;
 const RAISED: &str = "BENCH_OPEN_FILES_RAISED";
 
 /// Starts this program again with a higher limit, if the present one is too low. The kernel takes it

@@ -1,6 +1,7 @@
 //! The figures as a table, with ratios and targets.
 
 use crate::{
+    arguments::SESSIONS,
     limits,
     measure::{BURST, Burst, Idle, Logins},
 };
@@ -147,8 +148,15 @@ impl Report {
                 ours.burst.last <= GREETED,
             ),
             (
-                format!("{} idle sessions in one process", ours.idle.sessions),
-                true,
+                format!(
+                    "{} idle sessions in one process; {SESSIONS} are asked for, or as many as the \
+                     limit on open files allows",
+                    ours.idle.sessions
+                ),
+                ours.idle.sessions
+                    >= limits::sessions_possible()
+                        .unwrap_or(SESSIONS)
+                        .min(SESSIONS),
             ),
         ]
     }
