@@ -179,7 +179,7 @@ fn an_account_without_rights_to_the_mailbox_does_not_pass_the_proof() {
     let said = world.portreeve.cli(&add).ok();
     let text = said.text();
     assert!(
-        text.contains("did not open") && text.contains("not connected"),
+        text.contains("not been seen to work") && text.contains("not connected"),
         "{text}"
     );
 }

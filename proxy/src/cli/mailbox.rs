@@ -72,11 +72,10 @@ async fn confirm(link: &Link, args: MailboxConfirm) -> Outcome {
     }
     match &view.stage {
         Stage::Done { account, note } => {
-            let note = note.as_ref().map(|note| format!("Note: {note}\n"));
+            let done = sign_in::done(&view.mailbox, account, note.as_deref());
             print(&format!(
-                "{} works: signed in as {account}.\n{}{}\n",
-                view.mailbox,
-                note.unwrap_or_default(),
+                "{}\n{}\n",
+                done.join("\n"),
                 sign_in::next_step(&view.mailbox)
             ))
         }

@@ -247,12 +247,20 @@ fn lines(view: &SignInView, qr: bool, colours: bool) -> Vec<String> {
             )]
         }
         Stage::Proving => vec!["Signed in; trying the mailbox …".to_owned()],
-        Stage::Done { account, note } => {
-            let mut lines = vec![format!("{mailbox} works: signed in as {account}.")];
-            lines.extend(note.iter().map(|note| format!("Note: {note}")));
-            lines
-        }
+        Stage::Done { account, note } => done(mailbox, account, note.as_deref()),
         Stage::Failed { .. } => Vec::new(),
+    }
+}
+
+/// A sign-in that has ended well. With a note the mailbox has not been seen to open, so nobody says
+/// that it works.
+pub(super) fn done(mailbox: &str, account: &str, note: Option<&str>) -> Vec<String> {
+    match note {
+        None => vec![format!("{mailbox} works: signed in as {account}.")],
+        Some(note) => vec![
+            format!("{mailbox} is signed in as {account}, but has not been seen to work."),
+            format!("Note: {note}"),
+        ],
     }
 }
 
@@ -290,15 +298,21 @@ mod tests {
             lines(&asks, true, true),
             ["Signed in as ann@contoso.com; expected was scans@contoso.com."]
         );
-        let done = view(Stage::Done {
-            account: "scans@contoso.com".into(),
-            note: Some("SMTP is off.".into()),
-        });
+        let done = |note: Option<&str>| {
+            view(Stage::Done {
+                account: "scans@contoso.com".into(),
+                note: note.map(str::to_owned),
+            })
+        };
         assert_eq!(
-            lines(&done, true, true),
+            lines(&done(None), true, true),
+            ["scans@contoso.com works: signed in as scans@contoso.com."]
+        );
+        assert_eq!(
+            lines(&done(Some("The mailbox did not open.")), true, true),
             [
-                "scans@contoso.com works: signed in as scans@contoso.com.",
-                "Note: SMTP is off."
+                "scans@contoso.com is signed in as scans@contoso.com, but has not been seen to work.",
+                "Note: The mailbox did not open."
             ]
         );
     }
