@@ -28,6 +28,11 @@ use crate::{
     session::driver::Wire,
 };
 
+/// How much life a token must have left when no better one can be had.
+const LAST_RESORT_LIFE: Duration = Duration::from_mins(1);
+/// A token in memory is there at once.
+const LAST_RESORT_WAIT: Duration = Duration::from_millis(100);
+
 /// Opens authenticated sessions with the exchange.
 pub(crate) struct Upstream {
     broker: Broker,
@@ -54,7 +59,8 @@ impl Upstream {
     /// Takes a token with enough life for a session of this protocol.
     ///
     /// IMAP and POP3 sessions end with their token, so they start with one that has most of its
-    /// life left; a message needs minutes.
+    /// life left; a message needs minutes. While the sign-in service is away, a token that is still
+    /// good for a minute is better than none.
     pub(crate) async fn token(
         &self,
         mailbox: &Mailbox,
@@ -65,14 +71,19 @@ impl Upstream {
             Protocol::Smtp => MinLife::AtLeast(Duration::from_mins(10)),
         };
         let within = self.config.borrow().limits.token_wait_seconds;
-        let token = self.broker.token(mailbox, Audience::Mail, life);
-        match timeout(within, token).await {
-            Ok(token) => token.map_err(Failure::NoToken),
-            Err(_) => Err(Failure::Unreachable {
+        let ask = |life| self.broker.token(mailbox, Audience::Mail, life);
+        let reason = match timeout(within, ask(life)).await {
+            Ok(Ok(token)) => return Ok(token),
+            Ok(Err(reason)) if reason.is_transient() => Failure::NoToken(reason),
+            Ok(Err(reason)) => return Err(Failure::NoToken(reason)),
+            Err(_) => Failure::Unreachable {
                 server: "the sign-in service".to_owned(),
                 words: format!("no token within {} s", within.as_secs()),
-            }),
-        }
+            },
+        };
+        // From memory, or not at all.
+        let last = timeout(LAST_RESORT_WAIT, ask(MinLife::AtLeast(LAST_RESORT_LIFE))).await;
+        last.ok().and_then(Result::ok).ok_or(reason)
     }
 
     /// Whether a device that has just logged in can be served, as far as can be told without the

@@ -147,6 +147,9 @@ pub(crate) async fn remove(
     let mailbox = find(control, &remove.mailbox).await?;
     let before = view(control, &mailbox).await?;
     let removed = control.gate.remove_mailbox(&mailbox.id).await?;
+    if removed.grant_removed {
+        control.broker.forget(&mailbox.grant);
+    }
     let bound = control.store.bindings().await?;
     let devices = control.store.devices().await?;
     let devices_without_mailbox = devices
