@@ -124,13 +124,14 @@ async fn remote(
         call,
     };
     // Any other error: a daemon that refuses says why before it closes.
-    if let Err(LineError::TooLong) = wire::write(&mut to, &request).await {
+    let sent = wire::write(&mut to, &request, wire::MAX_REQUEST).await;
+    if let Err(LineError::TooLong(_)) = sent {
         return Err(Failure::request(
             "That is too much for one request; split the file.",
         ));
     }
     loop {
-        match wire::read(&mut from).await {
+        match wire::read(&mut from, wire::MAX_ANSWER).await {
             Ok(Some(Frame::Progress(progress))) => hear(progress),
             Ok(Some(Frame::Done(answer))) => return Ok(answer),
             Ok(Some(Frame::Failed(failure))) => return Err(failure),

@@ -151,7 +151,7 @@ fn listed(mailboxes: &[MailboxView]) -> String {
             vec![
                 mailbox.address.clone(),
                 mailbox.state.words.clone(),
-                mailbox.token_renews_at.map_or("-".to_owned(), moment),
+                mailbox.token_expires_at.map_or("-".to_owned(), moment),
                 match mailbox.devices.len() {
                     0 => "none".to_owned(),
                     _ => mailbox.devices.join(", "),
@@ -159,7 +159,7 @@ fn listed(mailboxes: &[MailboxView]) -> String {
             ]
         })
         .collect();
-    table(&["MAILBOX", "STATE", "TOKEN RENEWED", "DEVICES"], &rows)
+    table(&["MAILBOX", "STATE", "TOKEN GOOD UNTIL", "DEVICES"], &rows)
 }
 
 fn shown(mailbox: &MailboxView) -> String {
@@ -174,7 +174,7 @@ fn shown(mailbox: &MailboxView) -> String {
     some("Signs in as", Some(mailbox.signs_in_as.clone()));
     some("Signed in as", mailbox.signed_in_as.clone());
     some("Last sign-in or renewal", mailbox.renewed_at.map(moment));
-    some("Token renewed at", mailbox.token_renews_at.map(moment));
+    some("Token good until", mailbox.token_expires_at.map(moment));
     some("Trace for support", mailbox.state.trace.clone());
     if let Some(SignInView {
         stage:

@@ -194,3 +194,61 @@ fn waiting_is_the_default() {
     };
     assert!(!add.wait.no_wait && add.wait.accept_account.is_none());
 }
+
+/// The commands that a page tells people to type.
+fn typed(page: &str) -> Vec<Vec<String>> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .join(page);
+    let text = std::fs::read_to_string(path).unwrap();
+    let in_code = text
+        .split('`')
+        .map(str::trim)
+        .filter(|code| !code.contains('\n'));
+    let commands = text.lines().map(str::trim).chain(in_code);
+    let commands = commands.filter_map(|line| {
+        line.strip_prefix("target/release/")
+            .unwrap_or(line)
+            .strip_prefix("portreeve ")
+    });
+    commands
+        .filter(|line| !line.contains('…'))
+        .map(words)
+        .collect()
+}
+
+/// Words as a shell splits them; `<what people fill in>` is one.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut closing) = (Vec::new(), String::new(), None);
+    for letter in line.chars() {
+        match (letter, closing) {
+            ('"', None) => closing = Some('"'),
+            ('<', None) => closing = Some('>'),
+            (letter, Some(end)) if letter == end => closing = None,
+            (' ', None) => words.push(std::mem::take(&mut word)),
+            (letter, _) => word.push(letter),
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[test]
+fn the_pages_tell_people_to_type_what_can_be_typed() {
+    let mut seen = 0;
+    for page in ["README.md", "docs/entra-app.md"] {
+        for command in typed(page) {
+            let line: Vec<&str> = command.iter().map(String::as_str).collect();
+            // Mentioned by name only: `portreeve mailbox add`.
+            if line.len() < 3 && !matches!(line[0], "run" | "check" | "reload" | "status") {
+                continue;
+            }
+            if let Err(error) = parse(&line) {
+                panic!("{page}: portreeve {}\n{error}", command.join(" "));
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 5, "{seen} commands");
+}

@@ -147,7 +147,7 @@ async fn converse(
     }
     let mut from = BufReader::new(from);
     let request = tokio::select! {
-        request = timeout(REQUEST_WAIT, wire::read_line(&mut from)) => request,
+        request = timeout(REQUEST_WAIT, wire::read_line(&mut from, wire::MAX_REQUEST)) => request,
         () = stop.cancelled() => return send(&mut to, &Frame::Failed(stopping())).await,
     };
     let call = match request {
@@ -166,7 +166,10 @@ async fn converse(
         Ok(call) => attend(control, call, uid, &mut to, stop).await?,
         Err(failure) => Frame::Failed(failure),
     };
-    send(&mut to, &answer).await
+    match send(&mut to, &answer).await {
+        Err(LineError::TooLong(_)) => send(&mut to, &Frame::Failed(too_much())).await,
+        sent => sent,
+    }
 }
 
 /// The version first: the call of another version may be one that this one does not know.
@@ -239,12 +242,16 @@ async fn attend(
     })
 }
 
+fn too_much() -> Failure {
+    Failure::portreeve("The answer is too long for the control socket; please report it.")
+}
+
 fn stopping() -> Failure {
     Failure::unreachable("The daemon is stopping; try again when it runs.")
 }
 
 async fn send(to: &mut (impl AsyncWrite + Unpin), frame: &Frame) -> Result<(), LineError> {
-    timeout(WRITE_WAIT, wire::write(to, frame))
+    timeout(WRITE_WAIT, wire::write(to, frame, wire::MAX_ANSWER))
         .await
         .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }

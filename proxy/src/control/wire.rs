@@ -12,8 +12,11 @@ use super::{Failure, Progress};
 /// Counted up when an older command line could misread an answer.
 pub(crate) const VERSION: u32 = 1;
 
-/// The longest line either side takes: a CSV of some thousand devices fits.
-pub(crate) const MAX_LINE: usize = 4 << 20;
+/// The longest request: a CSV of ten thousand devices fits.
+pub(crate) const MAX_REQUEST: usize = 4 << 20;
+
+/// The longest answer: the list of a hundred thousand devices fits.
+pub(crate) const MAX_ANSWER: usize = 64 << 20;
 
 /// What the command line sends.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,8 +49,8 @@ pub(crate) enum Frame {
 #[derive(Debug, Error)]
 pub(crate) enum LineError {
     /// The peer sent more than a line may hold.
-    #[error("the line is longer than {MAX_LINE} bytes")]
-    TooLong,
+    #[error("the line is longer than {0} bytes")]
+    TooLong(usize),
     /// The peer closed in the middle of a line.
     #[error("the connection ended in the middle of a line")]
     Torn,
@@ -62,6 +65,7 @@ pub(crate) enum LineError {
 /// Reads one line, wiped when dropped, without its end; `None` if the peer closed before it.
 pub(crate) async fn read_line(
     from: &mut (impl AsyncBufRead + Unpin),
+    longest: usize,
 ) -> Result<Option<Zeroizing<Vec<u8>>>, LineError> {
     let mut line = Zeroizing::new(Vec::new());
     loop {
@@ -75,8 +79,8 @@ pub(crate) async fn read_line(
         }
         let end = chunk.iter().position(|byte| *byte == b'\n');
         let part = &chunk[..end.unwrap_or(chunk.len())];
-        if line.len() + part.len() > MAX_LINE {
-            return Err(LineError::TooLong);
+        if line.len() + part.len() > longest {
+            return Err(LineError::TooLong(longest));
         }
         grow(&mut line, part);
         let used = part.len() + usize::from(end.is_some());
@@ -90,8 +94,9 @@ pub(crate) async fn read_line(
 /// Reads one value.
 pub(crate) async fn read<T: DeserializeOwned>(
     from: &mut (impl AsyncBufRead + Unpin),
+    longest: usize,
 ) -> Result<Option<T>, LineError> {
-    match read_line(from).await? {
+    match read_line(from, longest).await? {
         Some(line) => Ok(Some(serde_json::from_slice(&line)?)),
         None => Ok(None),
     }
@@ -101,10 +106,11 @@ pub(crate) async fn read<T: DeserializeOwned>(
 pub(crate) async fn write<T: Serialize>(
     to: &mut (impl AsyncWrite + Unpin),
     value: &T,
+    longest: usize,
 ) -> Result<(), LineError> {
     let mut line = Zeroizing::new(serde_json::to_vec(value)?);
-    if line.len() > MAX_LINE {
-        return Err(LineError::TooLong);
+    if line.len() > longest {
+        return Err(LineError::TooLong(longest));
     }
     line.push(b'\n');
     to.write_all(&line).await?;
@@ -131,7 +137,7 @@ mod tests {
         let mut from = BufReader::with_capacity(buffer, input);
         let mut lines = Vec::new();
         loop {
-            match read_line(&mut from).await {
+            match read_line(&mut from, MAX_REQUEST).await {
                 Ok(Some(line)) => lines.push(line.to_vec()),
                 Ok(None) => return (lines, None),
                 Err(error) => return (lines, Some(error)),
@@ -141,13 +147,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_of_the_greatest_length_passes_and_one_byte_more_does_not() {
-        let mut input = vec![b'x'; MAX_LINE];
+        let mut input = vec![b'x'; MAX_REQUEST];
         input.push(b'\n');
         let (got, error) = lines(&input, 8192).await;
-        assert_eq!((got[0].len(), error.is_none()), (MAX_LINE, true));
+        assert_eq!((got[0].len(), error.is_none()), (MAX_REQUEST, true));
         input.insert(0, b'x');
         let (got, error) = lines(&input, 8192).await;
-        assert!(got.is_empty() && matches!(error, Some(LineError::TooLong)));
+        assert!(got.is_empty() && matches!(error, Some(LineError::TooLong(_))));
     }
 
     #[tokio::test]

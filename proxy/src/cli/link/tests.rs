@@ -87,12 +87,16 @@ async fn a_daemon_that_ends_in_the_middle_is_said() {
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     let daemon = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let _ = wire::read_line(&mut BufReader::new(&mut stream))
+        let _ = wire::read_line(&mut BufReader::new(&mut stream), wire::MAX_REQUEST)
             .await
             .unwrap();
-        wire::write(&mut stream, &Frame::Progress(Progress::Alive))
-            .await
-            .unwrap();
+        wire::write(
+            &mut stream,
+            &Frame::Progress(Progress::Alive),
+            wire::MAX_ANSWER,
+        )
+        .await
+        .unwrap();
     });
     let mut heard = 0;
     let link = Link::Daemon(path);

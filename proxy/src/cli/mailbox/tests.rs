@@ -21,7 +21,7 @@ fn view(address: &str, words: &str, devices: &[&str]) -> MailboxView {
         shares_sign_in_with: Vec::new(),
         sign_in: None,
         renewed_at: None,
-        token_renews_at: None,
+        token_expires_at: None,
         devices: devices.iter().map(|device| (*device).to_owned()).collect(),
         created_at: 0,
     }
@@ -41,9 +41,9 @@ fn a_list_in_words() {
     assert_eq!(
         listed(&mailboxes),
         "\
-MAILBOX            STATE                                 TOKEN RENEWED  DEVICES
-fax@contoso.com    waiting for sign-in (code FXLMB3C4X)  -              none
-scans@contoso.com  works                                 -              Scanner 2nd floor, Fax
+MAILBOX            STATE                                 TOKEN GOOD UNTIL  DEVICES
+fax@contoso.com    waiting for sign-in (code FXLMB3C4X)  -                 none
+scans@contoso.com  works                                 -                 Scanner 2nd floor, Fax
 "
     );
 }

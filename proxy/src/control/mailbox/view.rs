@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use portreeve_auth::{Binding, Device, Grant, GrantId, Health, Mailbox, Reason, ReasonKind};
+use portreeve_auth::{DeviceId, Grant, GrantId, Health, Mailbox, MailboxId, Reason, ReasonKind};
 use serde::{Deserialize, Serialize};
 
 use crate::control::{
@@ -34,8 +34,8 @@ pub(crate) struct MailboxView {
     pub(crate) sign_in: Option<SignInView>,
     /// When the sign-in was last made or renewed, in epoch milliseconds.
     pub(crate) renewed_at: Option<i64>,
-    /// When the token at hand ends and is renewed at the latest, in epoch milliseconds.
-    pub(crate) token_renews_at: Option<i64>,
+    /// When the token at hand ends, in epoch milliseconds; it is renewed before.
+    pub(crate) token_expires_at: Option<i64>,
     /// The names of the devices that may use it.
     pub(crate) devices: Vec<String>,
     /// When it was added, in epoch milliseconds.
@@ -82,8 +82,7 @@ pub(super) async fn view(control: &Control, mailbox: &Mailbox) -> Result<Mailbox
 struct Looked {
     mailboxes: Vec<Mailbox>,
     grants: BTreeMap<GrantId, Grant>,
-    devices: Vec<Device>,
-    bindings: Vec<Binding>,
+    devices: BTreeMap<MailboxId, Vec<String>>,
     sign_ins: BTreeMap<GrantId, SignInView>,
 }
 
@@ -94,8 +93,7 @@ impl Looked {
         let mailboxes = control.store.mailboxes().await?;
         Ok(Self {
             sign_ins: sign_in::pending(control, &mailboxes, &grants).await?,
-            devices: control.store.devices().await?,
-            bindings: control.store.bindings().await?,
+            devices: names_of_devices(control).await?,
             mailboxes,
             grants,
         })
@@ -108,14 +106,9 @@ impl Looked {
             mailbox: mailbox.address.clone(),
             ..sign_in.clone()
         });
-        let token_renews_at = match &health {
+        let token_expires_at = match &health {
             Health::Works { expires_at } => expires_at.map(millis),
             _ => None,
-        };
-        let bound = |device: &&Device| {
-            let here =
-                |binding: &Binding| binding.device == device.id && binding.mailbox == mailbox.id;
-            self.bindings.iter().any(here)
         };
         let shares = |other: &&Mailbox| other.grant == mailbox.grant && other.id != mailbox.id;
         Some(MailboxView {
@@ -134,16 +127,29 @@ impl Looked {
                 .collect(),
             sign_in,
             renewed_at: grant.renewed_at,
-            token_renews_at,
-            devices: self
-                .devices
-                .iter()
-                .filter(bound)
-                .map(|d| d.name.clone())
-                .collect(),
+            token_expires_at,
+            devices: self.devices.get(&mailbox.id).cloned().unwrap_or_default(),
             created_at: mailbox.created_at,
         })
     }
+}
+
+/// The names of the devices of each mailbox, in the order of their user names.
+async fn names_of_devices(control: &Control) -> Result<BTreeMap<MailboxId, Vec<String>>, Failure> {
+    let mut mailboxes: BTreeMap<DeviceId, Vec<MailboxId>> = BTreeMap::new();
+    for binding in control.store.bindings().await? {
+        mailboxes
+            .entry(binding.device)
+            .or_default()
+            .push(binding.mailbox);
+    }
+    let mut names: BTreeMap<MailboxId, Vec<String>> = BTreeMap::new();
+    for device in control.store.devices().await? {
+        for mailbox in mailboxes.remove(&device.id).unwrap_or_default() {
+            names.entry(mailbox).or_default().push(device.name.clone());
+        }
+    }
+    Ok(names)
 }
 
 /// A state in words: green, amber and red of the later page.

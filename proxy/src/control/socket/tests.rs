@@ -151,7 +151,7 @@ async fn an_endless_line_is_cut_off() {
     let flood = async {
         let mut sent = 0;
         // The daemon stops reading soon after the limit, and what was not read breaks the pipe.
-        while sent < 4 * wire::MAX_LINE {
+        while sent < 4 * wire::MAX_REQUEST {
             if to.write_all(&chunk).await.is_err() {
                 break;
             }
@@ -164,7 +164,7 @@ async fn an_endless_line_is_cut_off() {
         let _ = from.read_to_end(&mut answer).await;
     };
     let (sent, ()) = tokio::join!(flood, listen);
-    assert!(sent < 2 * wire::MAX_LINE, "{sent}");
+    assert!(sent < 2 * wire::MAX_REQUEST, "{sent}");
     assert!(matches!(
         &served.say(LIST, false).await[..],
         [Frame::Done(_)]
