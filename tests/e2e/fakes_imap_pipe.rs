@@ -91,6 +91,7 @@ fn a_session_that_exchange_cuts_ends_for_the_client_too_and_the_other_way_round(
     let mut imap = world.imap(&device);
     world.exchange.cut_connections();
     assert_eq!(imap.rest().unwrap(), "");
+    drop(imap);
     let imap = world.imap(&device);
     drop(imap);
     world
