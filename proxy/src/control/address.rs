@@ -89,9 +89,9 @@ pub(super) fn identifying(networks: &[IpNet], gateways: &[IpAddr]) -> Result<(),
         ));
     }
     for network in networks {
-        if network.prefix_len() == 0 {
+        if network.prefix_len() < widest(network) {
             return Err(Failure::request(format!(
-                "{network} means everybody: without a password that would open the mailbox to \
+                "{network} is nearly everybody: without a password that would open the mailbox to \
                  the whole network. Name the device's own address."
             )));
         }
@@ -103,6 +103,14 @@ pub(super) fn identifying(networks: &[IpNet], gateways: &[IpAddr]) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// The widest network that can stand for a password: 10.0.0.0/8, or one site's range of IPv6.
+fn widest(network: &IpNet) -> u8 {
+    match network {
+        IpNet::V4(_) => 8,
+        IpNet::V6(_) => 32,
+    }
 }
 
 /// Protocols that a device may use, in a fixed order; all three are the same as none.
@@ -189,7 +197,14 @@ mod tests {
         let check = |text: &str| identifying(&networks(&strings(&[text])).unwrap(), &gateways);
         assert!(check("10.1.7.20").is_ok());
         assert!(check("10.1.8.0/24").is_ok());
-        for wrong in ["0.0.0.0/0", "::/0", "10.1.7.1", "10.1.7.0/24"] {
+        for wrong in [
+            "0.0.0.0/0",
+            "128.0.0.0/1",
+            "::/0",
+            "2000::/3",
+            "10.1.7.1",
+            "10.1.7.0/24",
+        ] {
             assert!(check(wrong).is_err(), "{wrong}");
         }
         assert!(identifying(&[], &gateways).is_err());

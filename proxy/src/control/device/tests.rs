@@ -155,7 +155,7 @@ async fn what_cannot_be_is_refused_and_says_what_was_meant() {
                 networks: vec!["0.0.0.0/0".into()],
                 ..wanted("B")
             },
-            "means everybody",
+            "nearly everybody",
         ),
         (wanted(""), "cannot be a device's name"),
         (with_login("HELP@contoso.com"), "is taken"),
