@@ -135,6 +135,11 @@ impl Upstream {
         self.standing.refusal(mailbox, protocol, Instant::now())
     }
 
+    /// What the exchange refuses this mailbox, by protocol, and for how long that has been known.
+    pub(crate) fn trouble(&self, mailbox: &str) -> Vec<(Protocol, Refusal, Duration)> {
+        self.standing.trouble(mailbox, Instant::now())
+    }
+
     /// Forgets what the exchange said: somebody has acted and wants it tried at once.
     pub(crate) fn forgive(&self, mailbox: &str) {
         for protocol in [Protocol::Imap, Protocol::Pop3, Protocol::Smtp] {

@@ -98,8 +98,18 @@ fn smtp_auth_switched_off_in_the_tenant_flags_the_mailbox_without_a_storm() {
     let after = world.exchange.counts(Protocol::Smtp);
     assert!(after.refused - before.refused <= 2, "{before:?} {after:?}");
     world.portreeve.wait_for_log("5.7.139");
+    assert_eq!(world.state(MAILBOX), "refused");
+    let list = world.portreeve.cli(&["mailbox", "list"]).ok();
+    assert!(
+        list.out.contains("SMTP is refused: 535 5.7.139"),
+        "{}",
+        list.out
+    );
     let tested = world.portreeve.cli(&["mailbox", "test", MAILBOX]).failed();
     assert!(tested.text().contains("5.7.139"), "{}", tested.text());
+    world.exchange.calm();
+    world.portreeve.cli(&["mailbox", "test", MAILBOX]).ok();
+    assert_eq!(world.state(MAILBOX), "works");
 }
 
 #[test]

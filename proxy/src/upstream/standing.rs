@@ -1,7 +1,8 @@
 //! What an exchange said last about a mailbox, remembered for a short while.
 //!
 //! A printer that retries every second must not become a storm of logins: a refusal that a retry
-//! cannot cure is answered from memory until it is old enough to be worth another try.
+//! cannot cure is answered from memory until it is old enough to be worth another try. For the admin
+//! it stands longer: until a login has worked again, or for a day.
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,8 @@ use portreeve_protocols::{Refusal, RefusalKind};
 const CURABLE: Duration = Duration::from_mins(1);
 /// How long to stay away when the exchange throttles without saying how long.
 const THROTTLED: Duration = Duration::from_mins(1);
+/// How long an admin is shown a refusal that no login has followed.
+const SHOWN: Duration = Duration::from_hours(24);
 /// The longest wait that is believed.
 const THROTTLED_AT_MOST: Duration = Duration::from_mins(10);
 
@@ -25,6 +28,7 @@ pub(crate) struct Standing {
 #[derive(Debug)]
 struct Refused {
     refusal: Refusal,
+    at: Instant,
     until: Instant,
 }
 
@@ -58,9 +62,33 @@ impl Standing {
         };
         let refused = Refused {
             refusal: refusal.clone(),
+            at: now,
             until: now + wait,
         };
         self.refused.insert((mailbox.to_owned(), protocol), refused);
+    }
+
+    /// What the exchange refuses, as far as is known, and for how long it has been known.
+    pub(crate) fn trouble(
+        &self,
+        mailbox: &str,
+        now: Instant,
+    ) -> Vec<(Protocol, Refusal, Duration)> {
+        if self.refused.is_empty() {
+            return Vec::new();
+        }
+        [Protocol::Smtp, Protocol::Imap, Protocol::Pop3]
+            .into_iter()
+            .filter_map(|protocol| {
+                let entry = self.refused.get(&(mailbox.to_owned(), protocol))?;
+                let age = now.saturating_duration_since(entry.at);
+                let shown = match entry.refusal.kind {
+                    RefusalKind::Throttled(_) => now < entry.until,
+                    _ => age < SHOWN,
+                };
+                shown.then(|| (protocol, entry.refusal.clone(), age))
+            })
+            .collect()
     }
 
     /// The mailbox is well again, or somebody wants it tried at once.
@@ -114,6 +142,29 @@ mod tests {
                 .refusal("a@b", Protocol::Imap, now + THROTTLED_AT_MOST)
                 .is_none()
         );
+    }
+
+    #[test]
+    fn an_admin_sees_a_refusal_until_a_login_works_or_a_day_is_over() {
+        let standing = Standing::default();
+        let now = Instant::now();
+        let hour = Duration::from_hours(1);
+        let disabled = refusal(RefusalKind::AccessDenied);
+        standing.refused("a@b", Protocol::Smtp, &disabled, now);
+        standing.refused(
+            "a@b",
+            Protocol::Imap,
+            &refusal(RefusalKind::Throttled(None)),
+            now,
+        );
+        assert_eq!(
+            standing.trouble("a@b", now + hour),
+            [(Protocol::Smtp, disabled, hour)]
+        );
+        assert!(standing.trouble("c@d", now).is_empty());
+        assert!(standing.trouble("a@b", now + SHOWN).is_empty());
+        standing.clear("a@b", Protocol::Smtp);
+        assert!(standing.trouble("a@b", now + hour).is_empty());
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! A mailbox as people see it: green, amber and red in words.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use portreeve_auth::{DeviceId, Grant, GrantId, Health, Mailbox, MailboxId, Reason, ReasonKind};
+use portreeve_auth::{
+    DeviceId, Grant, GrantId, Health, Mailbox, MailboxId, Protocol, Reason, ReasonKind,
+};
+use portreeve_protocols::Refusal;
 use serde::{Deserialize, Serialize};
 
 use crate::control::{
@@ -45,8 +48,8 @@ pub(crate) struct MailboxView {
 /// How a mailbox is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
-    /// For programs: `works`, `unsaved`, `waiting`, `sign-in-needed`, `blocked`, `admin-must-fix`
-    /// or `trying-later`.
+    /// For programs: `works`, `refused` (the sign-in works, but the exchange refuses a protocol),
+    /// `unsaved`, `waiting`, `sign-in-needed`, `blocked`, `admin-must-fix` or `trying-later`.
     pub(crate) kind: String,
     /// For people.
     pub(crate) words: String,
@@ -113,7 +116,10 @@ impl Looked {
         let shares = |other: &&Mailbox| other.grant == mailbox.grant && other.id != mailbox.id;
         Some(MailboxView {
             address: mailbox.address.clone(),
-            state: state(&health, sign_in.as_ref(), grant),
+            state: refused_by_exchange(
+                state(&health, sign_in.as_ref(), grant),
+                &control.upstream.trouble(&mailbox.address),
+            ),
             provider: grant.provider.clone(),
             tenant: grant.tenant.clone(),
             client_id: grant.client_id.clone(),
@@ -186,6 +192,32 @@ pub(super) fn state(health: &Health, sign_in: Option<&SignInView>, grant: &Grant
         (Health::NeedsSignIn { since, reason } | Health::Trouble { since, reason }, _) => {
             troubled(*since, reason)
         }
+    }
+}
+
+/// A mailbox that works as far as tokens go, but not with every protocol.
+pub(super) fn refused_by_exchange(
+    state: State,
+    trouble: &[(Protocol, Refusal, Duration)],
+) -> State {
+    let Some(longest) = trouble.iter().map(|(_, _, age)| *age).max() else {
+        return state;
+    };
+    if state.kind != "works" {
+        return state;
+    }
+    let refused: Vec<String> = trouble
+        .iter()
+        .map(|(protocol, refusal, _)| {
+            let name = protocol.to_string().to_uppercase();
+            format!("{name} is refused: {}", refusal.words)
+        })
+        .collect();
+    State {
+        kind: "refused".to_owned(),
+        words: format!("signed in, but {}", refused.join("; ")),
+        since: Some(millis(SystemTime::now() - longest)),
+        ..state
     }
 }
 
