@@ -316,3 +316,69 @@ fn two_hundred_idle_sessions_and_then_one_more_are_served() {
         .exchange
         .wait_for_counts(Protocol::Imap, |counts| counts.open >= 200);
 }
+
+#[test]
+fn random_bytes_do_no_harm() {
+    let mut world = World::with(|setup| setup.set("limits", "login-seconds = 2"));
+    let device = world.sandboxed(MAILBOX);
+    // Always the same numbers: what fails once fails again (xorshift).
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let beginnings = [
+        "",
+        "EHLO x\r\n",
+        "a AUTHENTICATE PLAIN ",
+        "a LOGIN {",
+        "AUTH PLAIN ",
+        "USER ",
+        "PROXY TCP4 ",
+        "\x16\x03\x01",
+    ];
+    for round in 0..40 {
+        for listener in ["smtp", "smtps", "imap", "imaps", "pop3", "pop3s"] {
+            let mut client = if round % 2 == 0 {
+                Client::connect(world.portreeve.address(listener))
+            } else {
+                world.portreeve.connect_tls(listener)
+            };
+            let length = random() % 3000;
+            let mut bytes = beginnings[round % beginnings.len()].as_bytes().to_vec();
+            bytes.extend((0..length).map(|_| {
+                // Line ends more often than by chance.
+                match random() {
+                    number if number % 20 == 0 => b'\n',
+                    number if number % 23 == 0 => b'\r',
+                    number => number.to_le_bytes()[3],
+                }
+            }));
+            let _ = client.try_send(&bytes);
+        }
+    }
+    let connections = world.exchange.counts(Protocol::Imap).connections;
+    world.imap(&device).line("1 NOOP").expect("1 OK");
+    world.pop3(&device).line("NOOP").expect("+OK");
+    send(&mut world.smtp(&device), &message("after-the-storm"));
+    let reached = world.exchange.counts(Protocol::Imap).connections - connections;
+    assert_eq!(reached, 1, "only the good login reached Exchange");
+}
+
+#[test]
+fn tls_with_exchange_is_resumed() {
+    let mut world = World::start();
+    let device = world.sandboxed(MAILBOX);
+    for _ in 0..5 {
+        world.imap(&device).line("1 LOGOUT").expect("* BYE");
+        let mut smtp = world.smtp(&device);
+        send(&mut smtp, &message("resumed"));
+        smtp.line("QUIT").expect("221");
+    }
+    for protocol in [Protocol::Imap, Protocol::Smtp] {
+        let counts = world.exchange.counts(protocol);
+        assert!(counts.resumed >= 4, "{protocol:?} {counts:?}");
+    }
+}

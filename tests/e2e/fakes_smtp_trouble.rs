@@ -229,3 +229,37 @@ fn an_exchange_that_vanishes_inside_of_data_is_temporary() {
     }
     assert!(world.exchange.submissions().is_empty());
 }
+
+#[test]
+fn a_session_that_exchange_ended_between_messages_is_opened_again() {
+    let mut world = World::start();
+    let device = world.sandboxed(MAILBOX);
+    let mut smtp = world.smtp(&device);
+    send(&mut smtp, &message("first"));
+    world.exchange.cut_connections();
+    world
+        .exchange
+        .wait_for_counts(Protocol::Smtp, |counts| counts.open == 0);
+    send(&mut smtp, &message("second"));
+    // The same with words: what was meant for an idle session is not meant for this message.
+    let words = Reaction::say_and_close("421 4.4.1 Connection timed out");
+    world.exchange.next(Protocol::Smtp, Stage::Mail, words);
+    send(&mut smtp, &message("third"));
+    assert_eq!(world.exchange.submissions().len(), 3);
+}
+
+#[test]
+fn many_devices_send_at_once() {
+    let mut world = World::start();
+    let device = world.sandboxed(MAILBOX);
+    std::thread::scope(|scope| {
+        for number in 0..20 {
+            let (world, device) = (&world, &device);
+            scope.spawn(move || {
+                let mail = message(&format!("at-once-{number}"));
+                send(&mut world.smtp(device), &mail);
+            });
+        }
+    });
+    assert_eq!(world.exchange.submissions().len(), 20);
+}

@@ -58,7 +58,7 @@ fn build() -> anyhow::Result<()> {
     let own = env::current_exe()?;
     let cargo = env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "portreeve"]);
+    command.args(["build", "--package", "portreeve"]);
     if own
         .parent()
         .is_some_and(|folder| folder.ends_with("release"))

@@ -281,7 +281,7 @@ impl Portreeve {
         self.signal("TERM");
         let status = self.wait_for_end();
         self.process.join_readers();
-        self.assert_no_secrets_logged();
+        self.assert_clean_log();
         status
     }
 
@@ -310,10 +310,15 @@ impl Portreeve {
         lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n") + "\n"
     }
 
-    fn assert_no_secrets_logged(&self) {
+    fn assert_clean_log(&self) {
         let mut texts = self.setup.secrets.clone();
         texts.push(secrets::BODY_MARKER.to_owned());
         secrets::assert_none_in(&self.log(), &texts);
+        assert!(
+            !self.log().contains("panicked at"),
+            "portreeve panicked:\n{}",
+            self.log_end()
+        );
     }
 }
 
@@ -326,7 +331,7 @@ impl Drop for Portreeve {
                 self.log_end()
             );
         } else {
-            self.assert_no_secrets_logged();
+            self.assert_clean_log();
         }
     }
 }

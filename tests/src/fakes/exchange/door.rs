@@ -37,6 +37,8 @@ pub struct Counts {
     pub logins: usize,
     /// Logins that were refused, whatever the reason.
     pub refused: usize,
+    /// TLS handshakes that resumed an earlier session.
+    pub resumed: usize,
     /// Tokens that came over a connection without TLS.
     pub tokens_in_the_clear: usize,
 }
@@ -124,6 +126,7 @@ pub(super) struct Tally {
     most_open: AtomicUsize,
     logins: AtomicUsize,
     refused: AtomicUsize,
+    resumed: AtomicUsize,
     in_the_clear: AtomicUsize,
 }
 
@@ -145,6 +148,7 @@ impl AllCounts {
             most_open: read(&tally.most_open),
             logins: read(&tally.logins),
             refused: read(&tally.refused),
+            resumed: read(&tally.resumed),
             tokens_in_the_clear: read(&tally.in_the_clear),
         }
     }
@@ -158,6 +162,11 @@ impl AllCounts {
         };
         number.fetch_add(1, Ordering::SeqCst);
         self.ring();
+    }
+
+    pub(super) fn tls_resumed(&self, protocol: Protocol) {
+        let tally = self.of_protocol(protocol);
+        tally.resumed.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(super) fn token_in_the_clear(&self, protocol: Protocol) {

@@ -1,6 +1,7 @@
 //! One connection of the fake: lines in, text out, TLS in between.
 
 use super::{Protocol, Reaction, Site, Stage};
+use rustls::HandshakeKind;
 use std::{io, sync::Arc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -178,6 +179,9 @@ impl Wire {
             return Err(end());
         };
         let stream = self.site.acceptor().accept(stream).await?;
+        if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
+            self.site.counts.tls_resumed(self.protocol);
+        }
         self.stream = Stream::Tls(Box::new(stream));
         Ok(())
     }
