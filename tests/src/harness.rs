@@ -5,14 +5,17 @@
 
 mod binary;
 mod client;
+mod command;
 mod notify;
 mod portreeve;
+mod process;
 pub mod secrets;
 mod setup;
 mod world;
 
 pub use binary::portreeve_binary;
 pub use client::{Client, plain_response};
-pub use portreeve::{Portreeve, Said};
+pub use command::Said;
+pub use portreeve::Portreeve;
 pub use setup::Setup;
 pub use world::{Device, World};

@@ -1,17 +1,20 @@
 //! The running daemon, and its command line.
 
-use super::{Client, Setup, binary::portreeve_binary, notify::Notify, secrets};
+use super::{
+    Client, Said, Setup,
+    command::{cli_start, command, finish},
+    process::{Process, signal},
+    secrets,
+};
 use crate::fakes::authority::client_for_pem;
 use rustls::ClientConfig;
-use serde_json::Value;
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus},
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -28,63 +31,6 @@ pub struct Portreeve {
     addresses: BTreeMap<String, SocketAddr>,
     trust: OnceLock<Arc<ClientConfig>>,
     log: Arc<Mutex<String>>,
-}
-
-struct Process {
-    child: Child,
-    notify: Notify,
-    readers: Vec<JoinHandle<()>>,
-}
-
-/// What a command of the command line said.
-#[derive(Debug, Clone)]
-pub struct Said {
-    /// Its standard output.
-    pub out: String,
-    /// Its standard error.
-    pub err: String,
-    /// How it ended.
-    pub status: ExitStatus,
-}
-
-#[expect(
-    clippy::return_self_not_must_use,
-    reason = "an assertion is often the last that is asked of it"
-)]
-impl Said {
-    /// Fails unless the command succeeded.
-    pub fn ok(self) -> Self {
-        assert!(
-            self.status.success(),
-            "the command failed ({}):\n{}{}",
-            self.status,
-            self.out,
-            self.err
-        );
-        self
-    }
-
-    /// Fails if the command succeeded.
-    pub fn failed(self) -> Self {
-        assert!(
-            !self.status.success(),
-            "the command should have failed, and said:\n{}{}",
-            self.out,
-            self.err
-        );
-        self
-    }
-
-    /// Its standard output as JSON.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.out)
-            .unwrap_or_else(|error| panic!("not JSON ({error}):\n{}{}", self.out, self.err))
-    }
-
-    /// Output and errors together.
-    pub fn text(&self) -> String {
-        format!("{}{}", self.out, self.err)
-    }
 }
 
 impl Portreeve {
@@ -334,127 +280,4 @@ impl Drop for Portreeve {
             self.assert_clean_log();
         }
     }
-}
-
-impl Process {
-    fn start(setup: &Setup, log: &Arc<Mutex<String>>) -> Self {
-        setup.write();
-        let notify = Notify::new(setup.folder());
-        let mut child = command(setup)
-            .arg("run")
-            .args(&setup.arguments)
-            .env("NOTIFY_SOCKET", notify.path())
-            .envs(setup.environment.iter().cloned())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("portreeve starts");
-        let out = child.stdout.take().expect("its output");
-        let err = child.stderr.take().expect("its errors");
-        let readers = vec![gather(out, log), gather(err, log)];
-        Self {
-            child,
-            notify,
-            readers,
-        }
-    }
-
-    fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        self.join_readers();
-    }
-
-    fn join_readers(&mut self) {
-        for reader in self.readers.drain(..) {
-            let _ = reader.join();
-        }
-    }
-}
-
-/// Runs a command of the command line while no daemon runs.
-pub(super) fn cli_without_daemon(setup: &Setup, arguments: &[&str], input: &str) -> Said {
-    setup.write();
-    finish(cli_start(setup, arguments), input)
-}
-
-impl Setup {
-    /// Runs a command of the command line while no daemon runs.
-    pub fn cli(&self, arguments: &[&str]) -> Said {
-        cli_without_daemon(self, arguments, "")
-    }
-}
-
-fn cli_start(setup: &Setup, arguments: &[&str]) -> Child {
-    command(setup)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("portreeve starts")
-}
-
-/// Waits for the end of a command that [`Portreeve::cli_start`] began.
-fn finish(mut child: Child, input: &str) -> Said {
-    if let Some(mut stdin) = child.stdin.take() {
-        // A command that does not read its input may be gone already.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    Said::of(child)
-}
-
-impl Said {
-    /// Waits for the end of a command that was left running.
-    pub fn of(child: Child) -> Self {
-        let output = child.wait_with_output().expect("the command ends");
-        Self {
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-            status: output.status,
-        }
-    }
-}
-
-fn command(setup: &Setup) -> Command {
-    let folder = setup.folder();
-    let mut command = Command::new(portreeve_binary());
-    command
-        .arg("--config")
-        .arg(folder.join("portreeve.toml"))
-        .arg("--state-dir")
-        .arg(folder.join("state"))
-        .env_remove("NOTIFY_SOCKET")
-        .env_remove("STATE_DIRECTORY")
-        .env_remove("CONFIGURATION_DIRECTORY")
-        .env_remove("CREDENTIALS_DIRECTORY")
-        .env("NO_PROXY", "127.0.0.1,localhost")
-        .env("NO_COLOR", "1");
-    command
-}
-
-fn gather(from: impl Read + Send + 'static, log: &Arc<Mutex<String>>) -> JoinHandle<()> {
-    let log = log.clone();
-    thread::spawn(move || {
-        let mut from = BufReader::new(from);
-        let mut line = Vec::new();
-        while matches!(from.read_until(b'\n', &mut line), Ok(1..)) {
-            log.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push_str(&String::from_utf8_lossy(&line));
-            line.clear();
-        }
-    })
-}
-
-/// Sends a signal to a process that we started; std has no call for it.
-fn signal(id: u32, name: &str) {
-    let status = Command::new("kill")
-        .args([&format!("-{name}"), &id.to_string()])
-        .status();
-    assert!(
-        status.is_ok_and(|status| status.success()),
-        "kill -{name} {id}"
-    );
 }
