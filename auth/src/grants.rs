@@ -1,4 +1,5 @@
 //! Requests that bring tokens.
 
+mod client;
 pub(crate) mod device_code;
 pub(crate) mod refresh;

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, RequestBuilder, redirect};
 use url::{Host, Url};
 use zeroize::Zeroizing;
@@ -92,29 +92,23 @@ impl Http {
         Ok(())
     }
 
-    /// Posts a form and takes the answer whatever its status.
-    pub(crate) async fn post_form(
+    /// Posts what was written elsewhere and takes the answer whatever its status.
+    pub(crate) async fn post(
         &self,
-        endpoint: &str,
-        fields: &[(&str, &str)],
+        address: &str,
+        headers: HeaderMap,
+        body: Vec<u8>,
     ) -> Result<Answer, HttpError> {
-        let url = checked(endpoint)?;
-        let form = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(fields)
-            .finish();
-        let request = self
-            .client(&url)
-            .post(url.clone())
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form);
-        answer(&url, request).await
+        let url = checked(address)?;
+        let request = self.client(&url).post(url.clone());
+        answer(&url, request.headers(headers).body(body)).await
     }
 
     /// Gets a document.
     pub(crate) async fn get(&self, address: &str) -> Result<Answer, HttpError> {
         let url = checked(address)?;
         let request = self.client(&url).get(url.clone());
-        answer(&url, request).await
+        answer(&url, request.header(ACCEPT, "application/json")).await
     }
 
     fn client(&self, url: &Url) -> Client {
@@ -178,11 +172,7 @@ async fn answer(url: &Url, request: RequestBuilder) -> Result<Answer, HttpError>
             chain(e)
         },
     };
-    let mut response = request
-        .header(ACCEPT, "application/json")
-        .send()
-        .await
-        .map_err(|e| failed(&e.without_url()))?;
+    let mut response = request.send().await.map_err(|e| failed(&e.without_url()))?;
     let mut body = Zeroizing::new(Vec::new());
     while let Some(piece) = response
         .chunk()

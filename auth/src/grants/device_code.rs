@@ -3,22 +3,23 @@
 //! [`Poll`] decides, pure; [`start`] and [`ask`] are single requests. Who waits between two questions,
 //! and what a token is worth, is the sign-in's business.
 
+use std::future;
 use std::time::Duration;
 
+use oauth2::{EmptyExtraDeviceAuthorizationFields, Scope, StandardDeviceAuthorizationResponse};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::clock::Moment;
 use crate::discovery::Discovery;
-use crate::entra::{classify, unreachable};
-use crate::grants::refresh::client_fields;
+use crate::entra::classify;
+use crate::grants::client::{Courier, client, device_url, token_url, unwritten};
 use crate::http::{Answer, Http};
 use crate::loose::Text;
 use crate::oauth::{Granted, Refused, TokenAnswer, refusal};
 use crate::provider::Provider;
 use crate::reason::{Reason, ReasonKind};
-
-const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// RFC 8628 section 3.2: 5 seconds if the answer does not say.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
@@ -70,13 +71,14 @@ pub(crate) async fn start(
             ),
         )
     })?;
-    let scope = provider.scope();
-    let mut fields = client_fields(provider)?;
-    fields.push(("scope", &scope));
-    let answer = http
-        .post_form(&endpoint, &fields)
-        .await
-        .map_err(|error| unreachable(&error))?;
+    let client = client(provider)?.set_device_authorization_url(device_url(&endpoint)?);
+    let request = client.exchange_device_code();
+    let request = request.add_scope(Scope::new(provider.scope()));
+    let courier = Courier::new(http);
+    let _ = request
+        .request_async::<_, EmptyExtraDeviceAuthorizationFields>(&courier)
+        .await;
+    let answer = courier.answer()?;
     read_start(&answer)
 }
 
@@ -88,14 +90,28 @@ pub(crate) async fn ask(
     device_code: &SecretString,
 ) -> Result<TokenAnswer, Reason> {
     let endpoints = discovery.endpoints(provider).await?;
-    let mut fields = client_fields(provider)?;
-    fields.push(("grant_type", GRANT_TYPE));
-    fields.push(("device_code", device_code.expose_secret()));
-    let answer = http
-        .post_form(&endpoints.token, &fields)
-        .await
-        .map_err(|error| unreachable(&error))?;
+    let client = client(provider)?.set_token_uri(token_url(&endpoints)?);
+    let details = details(device_code)?;
+    let request = client.exchange_device_access_token(&details);
+    let courier = Courier::new(http);
+    // Its clock stands still and it never waits: the courier's empty answer ends it after one question.
+    let _ = request
+        .set_time_fn(Default::default)
+        .request_async(&courier, |_| future::ready(()), None)
+        .await;
+    let answer = courier.answer()?;
     Ok(TokenAnswer::read(&answer))
+}
+
+/// What the crate asks with. It wants the whole answer of the start; only the code goes into a question.
+fn details(device_code: &SecretString) -> Result<StandardDeviceAuthorizationResponse, Reason> {
+    serde_json::from_value(json!({
+        "device_code": device_code.expose_secret(),
+        "user_code": "",
+        "verification_uri": "https://localhost",
+        "expires_in": 1,
+    }))
+    .map_err(|_| unwritten())
 }
 
 /// The rhythm of questions; pure.

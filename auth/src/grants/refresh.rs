@@ -2,11 +2,14 @@
 //!
 //! One request; when to make it and what its answer does to a grant is the broker's business.
 
+use oauth2::{RefreshToken, Scope};
 use portreeve_state::Grant;
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use crate::discovery::Discovery;
-use crate::entra::{classify, unreachable};
+use crate::entra::classify;
+use crate::grants::client::{Courier, client, token_url};
 use crate::http::Http;
 use crate::oauth::{Granted, Refused, TokenAnswer};
 use crate::provider::{Provider, ProviderKind, Providers};
@@ -28,19 +31,19 @@ pub(crate) async fn refresh(
     refresh_token: &SecretString,
 ) -> Result<Granted, NotRefreshed> {
     let endpoints = discovery.endpoints(provider).await.map_err(plainly)?;
-    let scope = provider.scope();
-    let mut fields = client_fields(provider).map_err(plainly)?;
-    fields.push(("grant_type", "refresh_token"));
-    fields.push(("refresh_token", refresh_token.expose_secret()));
+    let client = client(provider).map_err(plainly)?;
+    let client = client.set_token_uri(token_url(&endpoints).map_err(plainly)?);
+    let token = RefreshToken::new(refresh_token.expose_secret().to_owned());
+    let mut request = client.exchange_refresh_token(&token);
     // Entra wants to know the resource; elsewhere "the same as before" is the default, and naming
     // a scope that was not granted would be an error.
     if provider.kind == ProviderKind::Entra {
-        fields.push(("scope", &scope));
+        request = request.add_scope(Scope::new(provider.scope()));
     }
-    let answer = http
-        .post_form(&endpoints.token, &fields)
-        .await
-        .map_err(|error| plainly(unreachable(&error)))?;
+    let courier = Courier::new(http);
+    let _ = request.request_async(&courier).await;
+    drop(Zeroizing::new(token.into_secret()));
+    let answer = courier.answer().map_err(plainly)?;
     match TokenAnswer::read(&answer) {
         TokenAnswer::Granted(granted) => Ok(granted),
         TokenAnswer::Refused(refused) => Err(not_refreshed(&refused)),
@@ -59,24 +62,6 @@ pub(crate) fn provider_of(providers: &Providers, grant: &Grant) -> Result<Provid
         )
     })?;
     Ok(provider.with(grant.tenant.as_deref(), grant.client_id.as_deref()))
-}
-
-/// Client id, and secret where there is one.
-pub(crate) fn client_fields(provider: &Provider) -> Result<Vec<(&str, &str)>, Reason> {
-    let id = provider.client_id.as_deref().ok_or_else(|| {
-        Reason::new(
-            ReasonKind::AdminMustFix,
-            format!(
-                "Provider {} has no client id. Register an app and set client-id.",
-                provider.name
-            ),
-        )
-    })?;
-    let mut fields = vec![("client_id", id)];
-    if let Some(secret) = &provider.client_secret {
-        fields.push(("client_secret", secret.expose_secret()));
-    }
-    Ok(fields)
 }
 
 fn not_refreshed(refused: &Refused) -> NotRefreshed {
