@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use portreeve_auth::Protocol;
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -20,7 +21,7 @@ use tokio::{
 
 use self::reload::Reloader;
 use crate::{
-    config::{Config, Overrides},
+    config::{Config, ListenerTls, Overrides},
     control::{self, Bound, Control, Running, socket::Socket},
     door::{Certificates, Doors},
     session, watch as log,
@@ -126,18 +127,25 @@ pub(crate) async fn run(file: Option<PathBuf>, overrides: Overrides) -> anyhow::
     Ok(())
 }
 
-/// What listens where, for the status.
+/// What listens where, for people: what sends first, and of each protocol STARTTLS first, which
+/// devices of any age find.
 fn bound(doors: &Doors) -> Vec<Bound> {
-    let mut all = Vec::new();
-    for bound in doors.bound() {
-        all.push(Bound {
-            name: bound.listener.name.clone(),
-            protocol: bound.listener.protocol.to_string(),
-            tls: bound.listener.tls.to_string(),
-            address: bound.address,
-        });
-    }
-    all
+    let mut bound = doors.bound();
+    bound.sort_by_key(|door| {
+        let protocol = match door.listener.protocol {
+            Protocol::Smtp => 0,
+            Protocol::Imap => 1,
+            Protocol::Pop3 => 2,
+        };
+        (protocol, door.listener.tls != ListenerTls::StartTls)
+    });
+    let bound = bound.into_iter().map(|door| Bound {
+        name: door.listener.name.clone(),
+        protocol: door.listener.protocol.to_string(),
+        tls: door.listener.tls.to_string(),
+        address: door.address,
+    });
+    bound.collect()
 }
 
 /// Tells systemd, where it asked to be told.
