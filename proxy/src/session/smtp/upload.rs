@@ -10,7 +10,13 @@ use portreeve_protocols::{
 };
 use tokio::time::timeout;
 
-use super::{Session, for_device, intake::Intake, link::Link, transaction::Outcome};
+use super::{
+    Session,
+    envelope::{for_device, session_is_over},
+    intake::Intake,
+    link::Link,
+    transaction::Outcome,
+};
 use crate::session::scratch;
 
 /// How much of a message is gathered before the exchange hears DATA (design, section 3).
@@ -114,7 +120,7 @@ impl Session<'_> {
             self.messages += u32::from(reply.is_positive());
             self.octets += intake.octets();
         }
-        if super::session_is_over(&reply) {
+        if session_is_over(&reply) {
             self.link = None;
         } else if let Some(mut link) = self.link.take()
             && (reply.is_positive() || link.reset().await.is_ok_and(|reset| reset.is_positive()))
