@@ -71,12 +71,37 @@ enum Phase {
     /// Between commands.
     Ready,
     /// A command waits for its reply.
-    Command,
+    Command(Hoped),
     /// A reply that we give ourselves, because the server would not understand the command.
     Local(Reply),
     Quit,
     Told(Event),
     Closed,
+}
+
+/// The replies that a command can have besides 4yz and 5yz (RFC 5321 section 4.3.2).
+///
+/// Any other means that the replies are out of step: to believe it would tell a device that a
+/// message was taken which the server has never seen.
+#[derive(Debug, Clone, Copy)]
+enum Hoped {
+    /// 2yz: done.
+    Done,
+    /// 354: the message may come.
+    GoAhead,
+    /// 2yz, but the server has spoken before the message was over: only a refusal can be meant.
+    Nothing,
+}
+
+impl Hoped {
+    fn allows(self, reply: &Reply) -> bool {
+        match self {
+            _ if !reply.is_positive() => true,
+            Self::Done => reply.code < 300,
+            Self::GoAhead => reply.code == 354,
+            Self::Nothing => false,
+        }
+    }
 }
 
 impl Exchange {
@@ -112,7 +137,7 @@ impl Exchange {
             body: mail.body.filter(|_| self.abilities.eight_bit),
             ..mail.clone()
         };
-        self.command(&offered.strict());
+        self.command(&offered.strict(), Hoped::Done);
     }
 
     /// Issues RCPT.
@@ -121,41 +146,57 @@ impl Exchange {
             let reply = Reply::new(553, "5.6.7 The mail server does not offer SMTPUTF8");
             return self.answer_ourselves(reply);
         }
-        self.command(&format!("RCPT TO:<{recipient}>"));
+        self.command(&format!("RCPT TO:<{recipient}>"), Hoped::Done);
     }
 
     /// Issues DATA; after a 354 the owner writes the encoded body.
     pub fn data(&mut self) {
-        self.command("DATA");
+        self.command("DATA", Hoped::GoAhead);
     }
 
     /// The owner has written the body and the final dot; the server's verdict is awaited.
     pub fn body_sent(&mut self) {
         if matches!(self.phase, Phase::Ready) {
             self.wire.trace.client(|| "(the message)".to_owned());
-            self.phase = Phase::Command;
+            self.phase = Phase::Command(if self.wire.input.is_empty() {
+                Hoped::Done
+            } else {
+                Hoped::Nothing
+            });
         }
     }
 
     /// Issues RSET.
     pub fn reset(&mut self) {
-        self.command("RSET");
+        self.command("RSET", Hoped::Done);
     }
 
     /// Issues QUIT. After the answer, or the end of the connection, comes [`Action::Close`].
     pub fn quit(&mut self) {
-        self.command("QUIT");
-        if matches!(self.phase, Phase::Command) {
+        self.command("QUIT", Hoped::Done);
+        if matches!(self.phase, Phase::Command(_)) {
             self.phase = Phase::Quit;
         }
     }
 
     /// Addresses are the only foreign text in a command, and they hold no control characters.
-    fn command(&mut self, line: &str) {
-        if matches!(self.phase, Phase::Ready) {
+    fn command(&mut self, line: &str, hoped: Hoped) {
+        if matches!(self.phase, Phase::Ready) && !self.spoke_out_of_turn() {
             self.wire.say(format_args!("{line}"));
-            self.phase = Phase::Command;
+            self.phase = Phase::Command(hoped);
         }
+    }
+
+    /// Whether there is more than the reply to the last command; that ends the session.
+    fn spoke_out_of_turn(&mut self) -> bool {
+        if self.wire.input.is_empty() {
+            return false;
+        }
+        if !self.advance() {
+            let words = "the mail server said something out of turn";
+            self.fail(Failure::Misbehaved(words.to_owned()));
+        }
+        true
     }
 
     fn answer_ourselves(&mut self, reply: Reply) {
@@ -193,7 +234,13 @@ impl Exchange {
 
     fn take(&mut self, reply: Reply) {
         match std::mem::replace(&mut self.phase, Phase::Ready) {
-            Phase::Command => self.phase = Phase::Told(Event::Reply(reply)),
+            Phase::Command(hoped) if hoped.allows(&reply) => {
+                self.phase = Phase::Told(Event::Reply(reply));
+            }
+            Phase::Command(_) => {
+                let words = format!("a reply to something else: {}", reply.words());
+                self.fail(Failure::Misbehaved(words));
+            }
             Phase::Quit => self.phase = Phase::Closed,
             // Nothing was asked: a server that closes a quiet session says so first.
             Phase::Ready => self.fail(Failure::Said(reply)),

@@ -376,6 +376,65 @@ fn words_nobody_asked_for_end_the_session() {
     assert_eq!(exchange.next(), Action::Close);
 }
 
+/// Else a device would hear that its message was taken, and the server has never seen it.
+#[test]
+fn a_reply_to_something_else_is_never_passed_on() {
+    for (command, line, reply) in [
+        ("data", "DATA", "250 2.1.5 Recipient OK"),
+        ("data", "DATA", "334 "),
+        ("mail FROM:<a@b>", "MAIL FROM:<a@b>", "354 go"),
+        ("rcpt a@b", "RCPT TO:<a@b>", "354 go"),
+        ("reset", "RSET", "354 go"),
+    ] {
+        ready(&format!(
+            "A: {command}\nC: {line}\nS: {reply}\nE: Lost: a reply to something else: {}\nE: Close",
+            reply.trim(),
+        ));
+    }
+    ready(
+        "
+        A: sent
+        S: 354 go
+        E: Lost: a reply to something else: 354 go
+        E: Close
+        ",
+    );
+}
+
+#[test]
+fn a_server_that_is_a_reply_ahead_is_not_believed() {
+    let ahead = |said: &[u8], command: fn(&mut Exchange)| {
+        let mut exchange = exchange(UpstreamTls::Implicit);
+        for said in ["220 x\r\n", "250-x\r\n250 AUTH XOAUTH2\r\n", "334 \r\n"] {
+            exchange.receive(said.as_bytes());
+            let _ = exchange.next();
+        }
+        exchange.receive(said);
+        let ready = Action::Event(Event::Ready(Abilities::default()));
+        assert_eq!(exchange.next(), ready);
+        command(&mut exchange);
+        exchange.next()
+    };
+    let lost = |words: &str| Action::Event(Event::Lost(words.into()));
+    assert_eq!(
+        ahead(b"235 ok\r\n250 more\r\n", Exchange::data),
+        lost("250 more")
+    );
+    assert_eq!(
+        ahead(b"235 ok\r\n25", Exchange::data),
+        lost("the mail server said something out of turn")
+    );
+    assert_eq!(
+        ahead(b"235 ok\r\n250 2.0.0 taken\r\n", Exchange::body_sent),
+        lost("a reply to something else: 250 2.0.0 taken")
+    );
+    // A refusal may come before the body is over.
+    assert_eq!(
+        ahead(b"235 ok\r\n552 5.3.4 big\r\n", Exchange::body_sent),
+        Action::Event(Event::Reply(Reply::new(552, "5.3.4 big")))
+    );
+}
+
 #[test]
 fn the_name_in_ehlo_is_made_fit() {
     for (name, expected) in [
