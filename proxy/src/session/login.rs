@@ -34,13 +34,25 @@ pub(super) async fn admit(
         }
         Err(turned) => turned,
     };
-    tracing::warn!(login = %credentials.login, cause = %turned.cause, "login refused");
+    tracing::warn!(login = shown(&credentials.login), cause = %turned.cause, "login refused");
     tokio::select! {
         () = tokio::time::sleep(turned.delay) => {}
         () = context.stop.cancelled() => {}
     }
     Err(turned_away(turned.cause, connection.session))
 }
+
+/// A name from a stranger, made fit for one line of the log.
+fn shown(login: &str) -> String {
+    login
+        .chars()
+        .take(LOGIN_CHARS_LOGGED)
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
+}
+
+/// So much of a refused login name is logged: what RFC 5321 section 4.5.3.1.3 allows an address.
+const LOGIN_CHARS_LOGGED: usize = 254;
 
 /// The words for a login that the gate turned away. They never tell which part was wrong.
 fn turned_away(cause: TurnedCause, session: SessionId) -> Denial {
@@ -79,4 +91,19 @@ pub(super) fn log(failure: &Failure, admitted: &Admitted) {
         cause = %failure,
         "the mailbox cannot be used",
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_name_cannot_forge_a_line_of_the_log() {
+        assert_eq!(
+            shown("evil\r\n2026 INFO all is well\x1b[2J\0"),
+            "evil??2026 INFO all is well?[2J?"
+        );
+        assert_eq!(shown(&"x".repeat(12_288)).len(), LOGIN_CHARS_LOGGED);
+        assert_eq!(shown("jürgen@contoso.com"), "jürgen@contoso.com");
+    }
 }
