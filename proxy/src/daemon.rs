@@ -45,6 +45,8 @@ pub(crate) async fn run(file: Option<PathBuf>, overrides: Overrides) -> anyhow::
         upstream: Arc::clone(&opened.control.upstream),
         stop: stop.clone(),
     });
+    // Before anybody can know that we are there: an uncaught SIGHUP ends a process.
+    let mut signals = Signals::new().context("signals cannot be caught")?;
     let doors = Arc::new(Doors::open(
         &config,
         Arc::clone(&certificates),
@@ -92,7 +94,6 @@ pub(crate) async fn run(file: Option<PathBuf>, overrides: Overrides) -> anyhow::
     banner::print(&control);
     notify(&[NotifyState::Ready]);
 
-    let mut signals = Signals::new().context("signals cannot be caught")?;
     loop {
         tokio::select! {
             asked = reloads.recv() => {
