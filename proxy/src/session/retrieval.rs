@@ -180,16 +180,21 @@ impl<'a, D: DeviceSide> Entry<'a, D> {
             said,
         } = opened;
         self.device.accept(&said);
+        let within = self.config.limits.upstream_login_seconds;
         loop {
             let wire = self.device_wire();
-            match driver::step(&mut self.device, &mut self.connection.stream, wire).await {
-                Ok(Step::Event(event)) => {
+            let step = driver::step(&mut self.device, &mut self.connection.stream, wire);
+            match timeout(within, step).await {
+                Ok(Ok(Step::Event(event))) => {
                     if matches!(D::understand(event), Understood::Open) {
                         break;
                     }
                 }
-                Ok(_) => return Err("closed by the device at login".to_owned()),
-                Err(error) => return Err(format!("connection lost at login: {}", error.kind())),
+                Ok(Ok(_)) => return Err("closed by the device at login".to_owned()),
+                Ok(Err(error)) => {
+                    return Err(format!("connection lost at login: {}", error.kind()));
+                }
+                Err(_) => return Err("the device did not take the answer to its login".to_owned()),
             }
         }
         let mut device = self.connection.stream;
@@ -199,7 +204,7 @@ impl<'a, D: DeviceSide> Entry<'a, D> {
             device.write_all(&dialogue.into_leftover()).await?;
             device.flush().await
         };
-        timeout(self.config.limits.upstream_login_seconds, early)
+        timeout(within, early)
             .await
             .map_err(|_| "nobody took the first bytes after the login".to_owned())?
             .map_err(|error| format!("connection lost after the login: {}", error.kind()))?;
