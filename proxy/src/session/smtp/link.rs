@@ -32,6 +32,8 @@ pub(super) struct Link {
     stream: TlsStream<TcpStream>,
     dialogue: Exchange,
     wire: Wire,
+    /// A transaction may still be open there.
+    unfinished: bool,
     reply_within: Duration,
     final_reply_within: Duration,
 }
@@ -46,12 +48,18 @@ impl Link {
             stream: opened.stream,
             dialogue: opened.dialogue,
             wire,
+            unfinished: false,
             reply_within: limits.upstream_command_seconds,
             final_reply_within: limits.upstream_data_seconds,
         }
     }
 
     pub(super) async fn mail(&mut self, mail: &Mail) -> Result<Reply, Lost> {
+        if std::mem::take(&mut self.unfinished) && !self.reset().await?.is_positive() {
+            return Err(Lost(
+                "the exchange does not forget a transaction".to_owned(),
+            ));
+        }
         self.dialogue.mail(mail);
         self.reply(self.reply_within).await
     }
@@ -69,6 +77,12 @@ impl Link {
     pub(super) async fn reset(&mut self) -> Result<Reply, Lost> {
         self.dialogue.reset();
         self.reply(self.reply_within).await
+    }
+
+    /// The last transaction came to nothing: the next one begins with RSET, and nobody waits for
+    /// that now.
+    pub(super) fn leave_unfinished(&mut self) {
+        self.unfinished = true;
     }
 
     /// Writes a piece of the stuffed body.

@@ -46,7 +46,7 @@ impl Session<'_> {
             None => self.unsendable(&intake),
         };
         self.swallow(&mut intake).await?;
-        self.finish(intake, reply).await;
+        self.finish(intake, reply);
         Ok(())
     }
 
@@ -113,7 +113,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn finish(&mut self, intake: Intake, reply: Reply) {
+    fn finish(&mut self, intake: Intake, reply: Reply) {
         if let Some(mut transaction) = self.transaction.take() {
             transaction.octets(intake.octets());
             transaction.ended(&Outcome::Replied(&reply, Stage::EndOfData));
@@ -122,10 +122,10 @@ impl Session<'_> {
         }
         if session_is_over(&reply) {
             self.link = None;
-        } else if let Some(mut link) = self.link.take()
-            && (reply.is_positive() || link.reset().await.is_ok_and(|reset| reset.is_positive()))
+        } else if let Some(link) = &mut self.link
+            && !reply.is_positive()
         {
-            self.link = Some(link);
+            link.leave_unfinished();
         }
         self.device
             .body_ended(&intake.into_rest(), for_device(reply));
