@@ -32,6 +32,18 @@ fn a_device_that_falls_silent_is_told_and_closed() {
 }
 
 #[test]
+fn a_device_that_says_noop_now_and_then_is_not_silent() {
+    let mut world = World::with(|setup| setup.set("limits", "smtp-command-seconds = 2"));
+    let device = world.sandboxed(MAILBOX);
+    let mut smtp = world.smtp(&device);
+    for _ in 0..4 {
+        smtp.expect_silence(Duration::from_secs(1));
+        smtp.line("NOOP").expect("250");
+    }
+    smtp.expect("421").expect_close();
+}
+
+#[test]
 fn an_exchange_that_falls_silent_is_given_up() {
     let mut world = World::with(|setup| {
         setup

@@ -113,6 +113,8 @@ pub struct Device {
     transaction: Option<Transaction>,
     /// Whether a line has been understood: from then on the peer speaks SMTP.
     acquainted: bool,
+    /// Lines that were read, whatever they said.
+    lines: u64,
     /// Replies that wait to be written, for pipelining.
     unwritten: usize,
     taken: usize,
@@ -167,6 +169,7 @@ impl Device {
             logged_in: false,
             transaction: None,
             acquainted: false,
+            lines: 0,
             unwritten: 0,
             taken: 0,
             refused: 0,
@@ -199,6 +202,11 @@ impl Device {
     /// What the device called itself in its last EHLO or HELO.
     pub fn helo(&self) -> Option<&str> {
         self.helo.as_deref()
+    }
+
+    /// How many lines were read: a device that says NOOP from time to time is not silent.
+    pub fn lines(&self) -> u64 {
+        self.lines
     }
 
     fn is_admitted(&self) -> bool {

@@ -35,34 +35,51 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     loop {
-        let action = dialogue.next();
-        wire.log(dialogue);
-        match action {
-            Action::Read => {
-                let open = scratch::read_with(stream, |bytes| {
-                    dialogue.receive(bytes);
-                    !bytes.is_empty()
-                })
-                .await?;
-                if !open {
-                    return Ok(Step::PeerClosed);
-                }
-            }
-            Action::Write(bytes) => {
-                stream.write_all(&bytes).await?;
-                stream.flush().await?;
-            }
-            Action::StartTls => return Ok(Step::StartTls),
-            Action::Event(event) => return Ok(Step::Event(event)),
-            Action::Wait => {
-                // The owner answers every event before it asks again, so this is our own mistake.
-                return Err(io::Error::other(
-                    "a dialogue waits for an answer nobody gave",
-                ));
-            }
-            Action::Close => return Ok(Step::Close),
+        if let Some(step) = turn(dialogue, stream, wire).await? {
+            return Ok(step);
         }
     }
+}
+
+/// One read or one write on the way to a [`step`]; `None` if there is more to do.
+pub(crate) async fn turn<D, S>(
+    dialogue: &mut D,
+    stream: &mut S,
+    wire: Wire,
+) -> io::Result<Option<Step<D::Event>>>
+where
+    D: Dialogue,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let action = dialogue.next();
+    wire.log(dialogue);
+    Ok(Some(match action {
+        Action::Read => {
+            let open = scratch::read_with(stream, |bytes| {
+                dialogue.receive(bytes);
+                !bytes.is_empty()
+            })
+            .await?;
+            if open {
+                return Ok(None);
+            }
+            Step::PeerClosed
+        }
+        Action::Write(bytes) => {
+            stream.write_all(&bytes).await?;
+            stream.flush().await?;
+            return Ok(None);
+        }
+        Action::StartTls => Step::StartTls,
+        Action::Event(event) => Step::Event(event),
+        Action::Wait => {
+            // The owner answers every event before it asks again, so this is our own mistake.
+            return Err(io::Error::other(
+                "a dialogue waits for an answer nobody gave",
+            ));
+        }
+        Action::Close => Step::Close,
+    }))
 }
 
 /// Which half of a session's dialogue goes to the log under `--log-wire`, if any.

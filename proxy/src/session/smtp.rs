@@ -143,27 +143,37 @@ impl Session<'_> {
     /// Waits for the device within the limit that holds now; lets go of a quiet link meanwhile.
     async fn next(&mut self) -> io::Result<Next> {
         let now = Instant::now();
-        let until = match self.identity {
+        let mut until = match self.identity {
             Some(_) => now + self.limits.smtp_command_seconds,
             None => self.login_until,
         };
         let link_until = now + UPSTREAM_IDLE;
         let between = self.transaction.is_none();
         let wire = self.wire();
-        let step = {
-            let step = driver::step(&mut self.device, &mut self.connection.stream, wire);
-            tokio::pin!(step);
-            loop {
-                tokio::select! {
-                    step = &mut step => break Some(step?),
-                    () = sleep_until(link_until), if between && self.link.is_some() => {
-                        if let Some(link) = self.link.take() {
-                            link.quit();
+        let step = 'step: loop {
+            let lines = self.device.lines();
+            {
+                let turn = driver::turn(&mut self.device, &mut self.connection.stream, wire);
+                tokio::pin!(turn);
+                loop {
+                    tokio::select! {
+                        turned = &mut turn => match turned? {
+                            Some(step) => break 'step Some(step),
+                            None => break,
+                        },
+                        () = sleep_until(link_until), if between && self.link.is_some() => {
+                            if let Some(link) = self.link.take() {
+                                link.quit();
+                            }
                         }
+                        () = self.context.stop.cancelled(), if between => break 'step None,
+                        () = sleep_until(until) => break 'step None,
                     }
-                    () = self.context.stop.cancelled(), if between => break None,
-                    () = sleep_until(until) => break None,
                 }
+            }
+            // A command that is no event, such as NOOP, is a sign of life all the same.
+            if self.identity.is_some() && self.device.lines() != lines {
+                until = Instant::now() + self.limits.smtp_command_seconds;
             }
         };
         match step {

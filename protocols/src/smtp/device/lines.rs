@@ -36,6 +36,7 @@ impl Device {
         match self.wire.input.take_line(limit) {
             Ok(None) => return false,
             Ok(Some(line)) => {
+                self.lines += 1;
                 let line = Zeroizing::new(line);
                 match std::mem::replace(&mut self.phase, Phase::Command) {
                     Phase::Sasl(conversation) => self.sasl_response(conversation, &line),
