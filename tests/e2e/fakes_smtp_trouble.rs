@@ -145,6 +145,35 @@ fn trouble_with_exchange_is_temporary_for_the_device() {
 }
 
 #[test]
+fn a_yes_where_none_can_be_meant_is_not_passed_on() {
+    let mut world = World::start();
+    let device = world.sandboxed(MAILBOX);
+    let mut smtp = world.smtp(&device);
+    for (stage, words) in [
+        (Stage::Data, "250 2.1.5 Recipient OK"),
+        (Stage::Dot, "354 Start mail input; end with <CRLF>.<CRLF>"),
+    ] {
+        world
+            .exchange
+            .next(Protocol::Smtp, stage, Reaction::say(words));
+        open_data(&mut smtp);
+        smtp.send(&stuffed(&message("out-of-step")))
+            .expect("451 4.");
+    }
+    assert!(world.exchange.submissions().is_empty());
+    // A refused message leaves nothing behind at the exchange.
+    world.exchange.next(
+        Protocol::Smtp,
+        Stage::Data,
+        Reaction::say("451 4.7.0 Temporary server error"),
+    );
+    open_data(&mut smtp);
+    smtp.send(&stuffed(&message("not-now"))).expect("451 4.7.0");
+    send(&mut smtp, &message("in-step"));
+    assert_eq!(world.exchange.submissions().len(), 1);
+}
+
+#[test]
 fn an_exchange_without_starttls_never_sees_a_token() {
     let mut world = World::start();
     let device = world.sandboxed(MAILBOX);
