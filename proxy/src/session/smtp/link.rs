@@ -17,6 +17,7 @@ use tokio::{
     time::{error::Elapsed, timeout},
 };
 use tokio_rustls::client::TlsStream;
+use tracing::Instrument;
 
 use crate::{
     config::Limits,
@@ -107,11 +108,12 @@ impl Link {
 
     /// Says good-bye in the background; nobody waits for the answer.
     pub(super) fn quit(mut self) {
-        tokio::spawn(async move {
+        let parting = async move {
             self.dialogue.quit();
             let _ = self.reply(PARTING).await;
             let _ = timeout(PARTING, self.stream.shutdown()).await;
-        });
+        };
+        tokio::spawn(parting.in_current_span());
     }
 
     async fn reply(&mut self, within: Duration) -> Result<Reply, Lost> {
