@@ -152,7 +152,10 @@ fn a_device_from_its_beginning_to_its_end() {
     let new = world.remember(&said);
     assert!(!is_let_in(&world, &login, &old));
     assert!(is_let_in(&world, &new.login, &new.password));
+    let mut open = world.smtp(&new);
     world.portreeve.cli(&["device", "disable", &login]).ok();
+    open.line(&format!("MAIL FROM:<{MAILBOX}>"))
+        .expect("530 5.7.0");
     assert!(!is_let_in(&world, &login, &new.password));
     world.portreeve.cli(&["device", "enable", &login]).ok();
     assert!(is_let_in(&world, &login, &new.password));

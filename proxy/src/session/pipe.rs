@@ -74,11 +74,21 @@ impl fmt::Display for How {
     }
 }
 
+/// What each side has said ahead, while the login was still under way.
+#[derive(Debug, Default)]
+pub(crate) struct Ahead {
+    /// For the exchange.
+    pub(crate) up: Vec<u8>,
+    /// For the device.
+    pub(crate) down: Vec<u8>,
+}
+
 /// Carries bytes both ways until both sides have closed or a limit ends it; then both connections
 /// are shut down politely (`close_notify` and FIN).
 pub(crate) async fn pipe<D, X>(
     device: &mut D,
     exchange: &mut X,
+    ahead: Ahead,
     limits: PipeLimits,
     stop: &CancellationToken,
 ) -> Ended
@@ -86,8 +96,8 @@ where
     D: AsyncRead + AsyncWrite + Unpin,
     X: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut up = Flow::default();
-    let mut down = Flow::default();
+    let mut up = Flow::beginning_with(ahead.up);
+    let mut down = Flow::beginning_with(ahead.down);
     let how = tokio::select! {
         how = carry(device, exchange, &mut up, &mut down, limits) => how,
         () = stop.cancelled() => How::Stopped,
@@ -156,13 +166,22 @@ where
 {
     let mut idle = IdleTimer::new(limits);
     let mut first_to_close = None;
+    let mut broken = None;
     poll_fn(|cx| {
         let before = up.octets + down.octets;
-        let up_done = match up.poll(cx, device, exchange) {
-            Poll::Ready(Err(lost)) => return Poll::Ready(lost.how(Side::Device, Side::Exchange)),
-            Poll::Ready(Ok(())) => true,
-            Poll::Pending => false,
-        };
+        let up_done = broken.is_some()
+            || match up.poll(cx, device, exchange) {
+                // The exchange takes nothing more; its last words may still be on their way.
+                Poll::Ready(Err(lost)) if !lost.reading => {
+                    broken = Some(lost.how(Side::Device, Side::Exchange));
+                    true
+                }
+                Poll::Ready(Err(lost)) => {
+                    return Poll::Ready(lost.how(Side::Device, Side::Exchange));
+                }
+                Poll::Ready(Ok(())) => true,
+                Poll::Pending => false,
+            };
         let down_done = match down.poll(cx, exchange, device) {
             Poll::Ready(Err(lost)) => return Poll::Ready(lost.how(Side::Exchange, Side::Device)),
             Poll::Ready(Ok(())) => true,
@@ -176,11 +195,11 @@ where
             };
         }
         if up_done && down_done {
-            return Poll::Ready(first_to_close.unwrap_or(How::Device));
+            return Poll::Ready(first_to_close.or(broken).unwrap_or(How::Device));
         }
         let moved = up.octets + down.octets != before;
         match idle.poll(cx, moved, up_done || down_done) {
-            Poll::Ready(()) => Poll::Ready(first_to_close.unwrap_or(How::Idle)),
+            Poll::Ready(()) => Poll::Ready(first_to_close.or(broken).unwrap_or(How::Idle)),
             Poll::Pending => Poll::Pending,
         }
     })
@@ -200,6 +219,15 @@ struct Flow {
 }
 
 impl Flow {
+    /// A flow whose first bytes are here already.
+    fn beginning_with(waiting: Vec<u8>) -> Self {
+        Self {
+            octets: waiting.len() as u64,
+            waiting,
+            ..Self::default()
+        }
+    }
+
     /// Ready when the end of `from` has been passed on to `to`.
     fn poll<A, B>(
         &mut self,

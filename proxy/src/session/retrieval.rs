@@ -19,7 +19,7 @@ use super::{
     Context, LAST_WORDS,
     driver::{self, Step, Wire},
     login,
-    pipe::{self, PipeLimits},
+    pipe::{self, Ahead, PipeLimits},
 };
 use crate::{
     config::{Config, Limits},
@@ -45,6 +45,7 @@ pub(super) async fn serve<D: DeviceSide>(connection: Connection, context: Arc<Co
 struct Joined {
     device: Stream,
     exchange: TlsStream<TcpStream>,
+    ahead: Ahead,
     /// Counts against the limits for as long as the session lives.
     _seat: Seat,
 }
@@ -61,7 +62,14 @@ impl Joined {
             half_closed: limits.half_close_seconds,
             drain: limits.drain_seconds,
         };
-        let ended = pipe::pipe(&mut self.device, &mut self.exchange, limits, &context.stop).await;
+        let ended = pipe::pipe(
+            &mut self.device,
+            &mut self.exchange,
+            self.ahead,
+            limits,
+            &context.stop,
+        )
+        .await;
         summary.octets(ended.up, ended.down);
         ended.how.to_string()
     }
@@ -172,10 +180,10 @@ impl<'a, D: DeviceSide> Entry<'a, D> {
         opened.map_err(|failure| login::unserved(&failure, admitted, self.connection.session))
     }
 
-    /// Tells the device that it is in; what either side has said ahead is passed on first.
+    /// Tells the device that it is in.
     async fn join(mut self, opened: Opened<D::Exchange>) -> Result<Joined, String> {
         let Opened {
-            stream: mut exchange,
+            stream: exchange,
             dialogue,
             said,
         } = opened;
@@ -197,20 +205,13 @@ impl<'a, D: DeviceSide> Entry<'a, D> {
                 Err(_) => return Err("the device did not take the answer to its login".to_owned()),
             }
         }
-        let mut device = self.connection.stream;
-        let early = async {
-            exchange.write_all(&self.device.into_leftover()).await?;
-            exchange.flush().await?;
-            device.write_all(&dialogue.into_leftover()).await?;
-            device.flush().await
-        };
-        timeout(within, early)
-            .await
-            .map_err(|_| "nobody took the first bytes after the login".to_owned())?
-            .map_err(|error| format!("connection lost after the login: {}", error.kind()))?;
         Ok(Joined {
-            device,
+            device: self.connection.stream,
             exchange,
+            ahead: Ahead {
+                up: self.device.into_leftover(),
+                down: dialogue.into_leftover(),
+            },
             _seat: self.connection.seat,
         })
     }

@@ -16,12 +16,23 @@ struct Ends {
 }
 
 fn start(buffer: usize) -> Ends {
+    start_with(buffer, Ahead::default())
+}
+
+fn start_with(buffer: usize, ahead: Ahead) -> Ends {
     let (device, mut inner_device) = duplex(buffer);
     let (exchange, mut inner_exchange) = duplex(buffer);
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let pipe = tokio::spawn(async move {
-        pipe(&mut inner_device, &mut inner_exchange, LIMITS, &stopped).await
+        pipe(
+            &mut inner_device,
+            &mut inner_exchange,
+            ahead,
+            LIMITS,
+            &stopped,
+        )
+        .await
     });
     Ends {
         device,
@@ -155,4 +166,71 @@ async fn a_stopping_daemon_closes_quiet_pipes_and_lets_busy_ones_finish() {
             down: 20
         }
     );
+}
+
+#[tokio::test]
+async fn what_was_said_ahead_of_the_pipe_goes_first_even_if_nobody_takes_it_yet() {
+    let ahead = Ahead {
+        up: b"a2 SELECT INBOX\r\n".repeat(100),
+        down: b"* 1 EXISTS\r\n".to_vec(),
+    };
+    let mut ends = start_with(16, ahead);
+    ends.device.write_all(b"a3 NOOP\r\n").await.unwrap();
+    let mut down = [0; 12];
+    ends.device.read_exact(&mut down).await.unwrap();
+    assert_eq!(&down, b"* 1 EXISTS\r\n");
+    let mut up = vec![0; 1709];
+    ends.exchange.read_exact(&mut up).await.unwrap();
+    assert!(up.starts_with(b"a2 SELECT") && up.ends_with(b"\r\na3 NOOP\r\n"));
+}
+
+#[tokio::test]
+async fn the_last_words_of_an_exchange_that_takes_nothing_more_still_arrive() {
+    /// Says good-bye and refuses every write.
+    struct Leaving(&'static [u8]);
+
+    impl AsyncRead for Leaving {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut tokio::io::ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            buffer.put_slice(self.0);
+            self.0 = b"";
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Leaving {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    let (mut device, mut inner_device) = duplex(64);
+    let carried = tokio::spawn(async move {
+        let ahead = Ahead {
+            up: b"a2 NOOP\r\n".to_vec(),
+            down: Vec::new(),
+        };
+        let mut exchange = Leaving(b"* BYE Session invalidated\r\n");
+        let stop = CancellationToken::new();
+        pipe(&mut inner_device, &mut exchange, ahead, LIMITS, &stop).await
+    });
+    let mut words = Vec::new();
+    device.read_to_end(&mut words).await.unwrap();
+    assert_eq!(words, b"* BYE Session invalidated\r\n");
+    assert_eq!(carried.await.unwrap().how, How::Exchange);
 }

@@ -15,6 +15,10 @@ impl Session<'_> {
         let Some(admitted) = self.identity.clone() else {
             return self.device.answer(self.refusal(530, "5.7.0 Log in first"));
         };
+        if !self.is_still_allowed(&admitted) {
+            let text = "5.7.0 This device may no longer send; ask the administrator";
+            return self.device.answer(self.refusal(530, text));
+        }
         let mut upstream_mail = mail.clone();
         if upstream_mail.sender.is_none() {
             // Scanners send the null sender by mistake; the exchange refuses it from a mailbox.
@@ -34,6 +38,12 @@ impl Session<'_> {
             transaction.ended(&Outcome::Replied(&reply, Stage::Mail));
         }
         self.device.answer(for_device(reply));
+    }
+
+    /// A device that was disabled or removed after its login sends nothing more.
+    fn is_still_allowed(&self, admitted: &Admitted) -> bool {
+        let now = self.context.gate.device(&admitted.device.login);
+        now.is_some_and(|device| device.enabled && device.id == admitted.device.id)
     }
 
     /// Sends MAIL on the link. A link that was opened earlier may have died unseen: then once more

@@ -3,7 +3,7 @@
 //! It is opened at the first MAIL, reused with RSET for the next one, and let go when it has been
 //! quiet for a while. One command at a time; a lost connection is a value, not a surprise.
 
-use std::time::Duration;
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use portreeve_protocols::smtp::{
     Reply,
@@ -90,6 +90,23 @@ impl Link {
     pub(super) async fn write(&mut self, stuffed: &[u8]) -> Result<(), Lost> {
         let written = timeout(self.reply_within, self.stream.write_all(stuffed)).await;
         sending(written)
+    }
+
+    /// What the exchange said before the message was complete, if it said anything: it may refuse
+    /// the message early, but a yes can only be meant for something else.
+    pub(super) async fn early_words(&mut self) -> Option<Result<Reply, Lost>> {
+        self.dialogue.body_sent();
+        let said = poll_fn(|cx| match pin!(self.next_reply()).poll(cx) {
+            Poll::Ready(said) => Poll::Ready(Some(said)),
+            Poll::Pending => Poll::Ready(None),
+        });
+        said.await.map(|said| match said {
+            Ok(reply) if reply.is_positive() => Err(Lost(format!(
+                "the exchange answered before the message was complete: {}",
+                reply.words()
+            ))),
+            said => said,
+        })
     }
 
     /// The body and its final dot are written: waits for what the exchange says to it.

@@ -74,6 +74,9 @@ impl Session<'_> {
                 // The link is dropped here, and with it the message: its dot is never sent.
                 return Ok(None);
             }
+            if let Some(early) = link.early_words().await {
+                return Ok(Some(early.unwrap_or_else(|lost| self.lost(&lost))));
+            }
             if intake.is_complete() {
                 break;
             }
