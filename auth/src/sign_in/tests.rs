@@ -382,11 +382,15 @@ async fn a_restart_goes_on_with_the_time_that_is_left() {
     waits(&house).await;
     house.clock.advance(Duration::from_mins(10));
     let (after, broker) = house.sign_ins(proof(Ok(())).0).await;
-    house.provider.token(granted(ADDRESS, "o1"));
+    let asked_again = Arc::new(Notify::new());
+    house
+        .provider
+        .token(granted(ADDRESS, "o1").held(&asked_again));
     after.resume().await.unwrap();
     let again = after.begin(&house.mailbox).await.unwrap();
     assert_eq!(again.id, sign_in.id);
     assert_eq!(again.expires_at, sign_in.expires_at);
+    asked_again.notify_one();
     assert_eq!(end(&again).await, done(None));
     let token = broker
         .token(&house.mailbox, Audience::Mail, MinLife::Half)
