@@ -132,8 +132,8 @@ impl Gate {
             Some((_, Password::Generated(tag))) => (Some(tag), None),
             Some((member, Password::Chosen(hash))) => (None, Some((&member.device.id, hash))),
             // The network is the identity of a device without a password.
-            Some((member, Password::None)) => return Ok(member.is_known_by(peer)),
-            None => (None, None),
+            Some((member, Password::None)) if member.is_known_by(peer) => return Ok(true),
+            Some((_, Password::None)) | None => (None, None),
         };
         if self.generated.verify(tag, password) {
             return Ok(true);

@@ -58,9 +58,10 @@ impl Throttle {
 
     /// Notes a failure and says how long its answer waits.
     pub(crate) fn failed(&self, peer: IpAddr, login: &str, now: Instant) -> Duration {
+        let peer = neighbourhood(peer);
         let key = (peer, self.login_key(login));
         let mut tables = self.lock();
-        tables.peers.add(neighbourhood(peer), now);
+        tables.peers.add(peer, now);
         let failures = tables.logins.add(key, now);
         delay(failures, tables.limits.failure_delay)
     }
@@ -71,7 +72,7 @@ impl Throttle {
         if self.lock().logins.is_empty() {
             return;
         }
-        let key = (peer, self.login_key(login));
+        let key = (neighbourhood(peer), self.login_key(login));
         self.lock().logins.remove(&key);
     }
 
@@ -241,8 +242,9 @@ mod tests {
     #[test]
     fn an_ipv6_network_is_one_peer() {
         let (throttle, now) = (throttle(10), Instant::now());
-        for n in 0..10 {
-            throttle.failed(format!("2001:db8::{n}").parse().unwrap(), "x", now);
+        for (n, wait) in [0, 1, 2, 4, 8, 16, 30, 30, 30, 30].into_iter().enumerate() {
+            let delay = throttle.failed(format!("2001:db8::{n}").parse().unwrap(), "x", now);
+            assert_eq!(delay.as_secs(), wait);
         }
         let neighbour = "2001:db8::ffff".parse().unwrap();
         assert!(throttle.refuses(neighbour, now).is_some());

@@ -32,8 +32,9 @@ impl Reloader {
     /// Reads the whole file first; if it, or anything it names, is wrong, the old one stays.
     /// Returns what the person should know, or what is wrong.
     pub(super) fn reload(&mut self) -> Result<Vec<String>, String> {
-        let config = Config::load(self.file.as_deref(), &self.overrides)
+        let mut config = Config::load(self.file.as_deref(), &self.overrides)
             .map_err(|error| error.to_string())?;
+        let notes = keep(&mut config, &self.config.borrow());
         let tls = door::client_config(config.tls.upstream_ca_file.as_deref())
             .map_err(|error| error.to_string())?;
         self.certificates
@@ -50,7 +51,6 @@ impl Reloader {
             .trust(tls.clone())
             .map_err(|error| error.to_string())?;
 
-        let notes = self.notes(&config);
         self.gate.set_limits(config.limits.gate());
         self.log.set(&config.log);
         self.tls.send_replace(Arc::new(tls));
@@ -76,18 +76,42 @@ impl Reloader {
     pub(super) fn drain(&self) -> Duration {
         self.config.borrow().limits.drain_seconds
     }
+}
 
-    /// What takes effect only at the next start.
-    fn notes(&self, new: &Config) -> Vec<String> {
-        let old = self.config.borrow();
-        [
-            (old.state_dir != new.state_dir, "state-dir"),
-            (old.vault_key_file != new.vault_key_file, "[vault] key-file"),
-            (old.log.format != new.log.format, "[log] format"),
-        ]
+/// Keeps what takes effect only at the next start, and says so. The state folder above all: another
+/// one would hold another certificate authority, which no device trusts.
+fn keep(new: &mut Config, old: &Config) -> Vec<String> {
+    let notes = [
+        (old.state_dir != new.state_dir, "state-dir"),
+        (old.vault_key_file != new.vault_key_file, "[vault] key-file"),
+        (old.log.format != new.log.format, "[log] format"),
+    ];
+    new.state_dir.clone_from(&old.state_dir);
+    notes
         .into_iter()
         .filter(|(changed, _)| *changed)
         .map(|(_, what)| format!("A new {what} takes effect at the next start."))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_state_folder_waits_for_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("portreeve.toml");
+        let load = |state: &str| {
+            std::fs::write(&file, format!("state-dir = \"{state}\"")).unwrap();
+            Config::load(Some(&file), &Overrides::default()).unwrap()
+        };
+        let (old, mut new) = (load("one"), load("two"));
+        assert_eq!(
+            keep(&mut new, &old),
+            ["A new state-dir takes effect at the next start."]
+        );
+        assert_eq!(new.state_dir, folder.path().join("one"));
+        assert!(keep(&mut new, &old).is_empty());
     }
 }

@@ -72,7 +72,9 @@ impl Authority {
     ) -> Result<Self, CertificateError> {
         let certificate = folder.join(AUTHORITY);
         let key = folder.join(AUTHORITY_KEY);
-        if !certificate.exists() && !key.exists() {
+        // A key that has signed nothing is what a crash within the first start leaves behind.
+        let signed = [Kind::Rsa, Kind::P256].map(|kind| folder.join(kind.files().0).exists());
+        if !certificate.exists() && (!key.exists() || signed == [false; 2]) {
             let (pem, key_pem) =
                 create(hostname, now).map_err(|error| failed(&certificate, &error))?;
             // The key first: a crash between the two must not leave a root without its key.
