@@ -10,10 +10,11 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// Clients at work at one time: enough that latency does not bound the rate.
-const CLIENTS: usize = 64;
+/// Clients at work at one time: so many that processors bound the rate, not the pause in which a fresh
+/// plain connection is watched for a TLS hello.
+const CLIENTS: usize = 256;
 /// Logins before the counting starts, so that tokens and TLS sessions are there.
-const WARM_UP: usize = 300;
+const WARM_UP: usize = 600;
 /// Sessions that are being opened at one time when many are to be held.
 const OPENING: usize = 64;
 /// How many connect at once in the burst.
