@@ -3,6 +3,8 @@
 //! Nothing is parsed and nothing is ever injected. A pipe that waits holds no buffer; bytes are
 //! kept only while the other side does not take them, and then no more are read (back-pressure).
 
+mod idle;
+
 use std::{
     fmt,
     future::poll_fn,
@@ -12,12 +14,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::{Instant, Sleep},
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
+use self::idle::IdleTimer;
 use super::scratch;
 
 /// How long a pipe may be quiet before a stopping daemon closes it.
@@ -345,55 +345,6 @@ impl Lost {
             Side::Device => How::DeviceLost(self.kind),
             Side::Exchange => How::ExchangeLost(self.kind),
         }
-    }
-}
-
-/// Ends a pipe in which nothing moves. The timer is looked at when it fires, not reset by every
-/// read: traffic costs no timer operation.
-struct IdleTimer {
-    limits: PipeLimits,
-    sleep: Pin<Box<Sleep>>,
-    last_moved: Instant,
-    half_closed: bool,
-}
-
-impl IdleTimer {
-    fn new(limits: PipeLimits) -> Self {
-        Self {
-            limits,
-            sleep: Box::pin(tokio::time::sleep(limits.idle)),
-            last_moved: Instant::now(),
-            half_closed: false,
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>, moved: bool, half_closed: bool) -> Poll<()> {
-        if moved {
-            self.last_moved = Instant::now();
-        }
-        if half_closed && !self.half_closed {
-            self.half_closed = true;
-            self.last_moved = Instant::now();
-            let deadline = self.deadline();
-            self.sleep.as_mut().reset(deadline);
-        }
-        while self.sleep.as_mut().poll(cx).is_ready() {
-            let deadline = self.deadline();
-            if deadline <= Instant::now() {
-                return Poll::Ready(());
-            }
-            self.sleep.as_mut().reset(deadline);
-        }
-        Poll::Pending
-    }
-
-    fn deadline(&self) -> Instant {
-        let quiet = if self.half_closed {
-            self.limits.half_closed
-        } else {
-            self.limits.idle
-        };
-        self.last_moved + quiet
     }
 }
 
